@@ -1,0 +1,62 @@
+#include "moge/kernels/table.h"
+
+#include <cstdlib>
+
+#include "moge/core/error.h"
+
+namespace moge::kernels {
+
+// One declaration per kernel file and instruction set; the definitions are in cpu/*.cc.
+#define MOGE_DECLARE_ISA(isa)              \
+  namespace isa {                          \
+  extern const RmsNormKernels kRmsNorm;    \
+  }
+MOGE_DECLARE_ISA(scalar)
+MOGE_DECLARE_ISA(avx2)
+MOGE_DECLARE_ISA(avx512)
+MOGE_DECLARE_ISA(avx512_bf16)
+#undef MOGE_DECLARE_ISA
+
+namespace {
+
+#define MOGE_TABLE(isa_name) \
+  Table { .isa = #isa_name, .rmsnorm = isa_name::kRmsNorm }
+
+bool runs_avx2() { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }
+bool runs_avx512() {
+  return runs_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+}
+bool runs_avx512_bf16() {
+  return runs_avx512() && __builtin_cpu_supports("avx512vnni") &&
+         __builtin_cpu_supports("avx512bf16");
+}
+
+}  // namespace
+
+const std::vector<const Table*>& available_tables() {
+  static const Table kAll[] = {MOGE_TABLE(avx512_bf16), MOGE_TABLE(avx512), MOGE_TABLE(avx2),
+                               MOGE_TABLE(scalar)};
+  static const std::vector<const Table*> kAvailable = [] {
+    const bool runs[] = {runs_avx512_bf16(), runs_avx512(), runs_avx2(), true};
+    std::vector<const Table*> tables;
+    for (int i = 0; i < 4; ++i)
+      if (runs[i]) tables.push_back(&kAll[i]);
+    return tables;
+  }();
+  return kAvailable;
+}
+
+const Table& choose_table(std::string_view isa) {
+  const char* forced = std::getenv("MOGE_FORCE_ISA");
+  if (isa.empty() && forced) isa = forced;
+  if (isa.empty()) return *available_tables().front();
+  std::string names;
+  for (const Table* table : available_tables()) {
+    if (isa == table->isa) return *table;
+    names += std::string(names.empty() ? "" : ", ") + table->isa;
+  }
+  fail("[isa] '{}' is not available here; this CPU has {}", isa, names);
+}
+
+}  // namespace moge::kernels

@@ -1,0 +1,26 @@
+// Every kernel of one instruction set. The list of tables runs from best to scalar; one is chosen
+// once per process. Kernels see raw pointers and scalar types only, check nothing, are noexcept and
+// single-threaded: ops/ cut the work into tasks.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "moge/kernels/rmsnorm.h"
+
+namespace moge::kernels {
+
+struct Table {
+  const char* isa;  ///< "scalar", "avx2", "avx512", "avx512_bf16"
+  RmsNormKernels rmsnorm;
+};
+
+/// Tables that this machine can run, best first; the last one is "scalar".
+const std::vector<const Table*>& available_tables();
+
+/// The table named `isa`; empty: the one that MOGE_FORCE_ISA names, else the best.
+/// Throws Error naming the available ones if it is unknown or this CPU lacks it.
+const Table& choose_table(std::string_view isa = {});
+
+}  // namespace moge::kernels
