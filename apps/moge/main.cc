@@ -1,9 +1,9 @@
 // moge: one program that trains, samples and serves grouped-expert language models.
-#include <fmt/core.h>
+#include "cli.h"
+#include "commands.h"
 
-#include "moge/kernels/table.h"
-
-int main() {
-  fmt::print("moge: kernels {}\n", moge::kernels::choose_table().isa);
-  return 0;
+int main(int argc, char** argv) {
+  moge::Cli cli;
+  moge::add_all_commands(cli);
+  return cli.main({argv + 1, argv + argc});
 }

@@ -47,6 +47,8 @@ const std::vector<const Table*>& available_tables() {
   return kAvailable;
 }
 
+std::vector<std::string> compiled_isas() { return {"scalar", "avx2", "avx512", "avx512_bf16"}; }
+
 const Table& choose_table(std::string_view isa) {
   const char* forced = std::getenv("MOGE_FORCE_ISA");
   if (isa.empty() && forced) isa = forced;

@@ -19,6 +19,9 @@ struct Table {
 /// Tables that this machine can run, best first; the last one is "scalar".
 const std::vector<const Table*>& available_tables();
 
+/// Names of all tables of this build, scalar first.
+std::vector<std::string> compiled_isas();
+
 /// The table named `isa`; empty: the one that MOGE_FORCE_ISA names, else the best.
 /// Throws Error naming the available ones if it is unknown or this CPU lacks it.
 const Table& choose_table(std::string_view isa = {});

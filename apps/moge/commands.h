@@ -1,0 +1,11 @@
+// Every sub-command, one file and one registration function each.
+#pragma once
+
+namespace moge {
+
+class Cli;
+
+/// Registers all of them, in the order in which --help lists them.
+void add_all_commands(Cli& cli);
+
+}  // namespace moge
