@@ -7,10 +7,18 @@
 namespace moge::kernels {
 
 // One declaration per kernel file and instruction set; the definitions are in cpu/*.cc.
-#define MOGE_DECLARE_ISA(isa)              \
-  namespace isa {                          \
-  extern const RmsNormKernels kRmsNorm;    \
+// clang-format off: one kernel family a line
+#define MOGE_DECLARE_ISA(isa)                   \
+  namespace isa {                               \
+  extern const AdamWKernels kAdamW;             \
+  extern const ElementwiseKernels kElementwise; \
+  extern const PermuteKernels kPermute;         \
+  extern const RmsNormKernels kRmsNorm;         \
+  extern const RopeKernels kRope;               \
+  extern const RouteKernels kRoute;             \
+  extern const SwigluKernels kSwiglu;           \
   }
+// clang-format on
 MOGE_DECLARE_ISA(scalar)
 MOGE_DECLARE_ISA(avx2)
 MOGE_DECLARE_ISA(avx512)
@@ -19,8 +27,14 @@ MOGE_DECLARE_ISA(avx512_bf16)
 
 namespace {
 
-#define MOGE_TABLE(isa_name) \
-  Table { .isa = #isa_name, .rmsnorm = isa_name::kRmsNorm }
+// clang-format off: one kernel family a line
+#define MOGE_TABLE(isa_name)                                                               \
+  Table {                                                                                  \
+    .isa = #isa_name, .adamw = isa_name::kAdamW, .elementwise = isa_name::kElementwise,    \
+    .permute = isa_name::kPermute, .rmsnorm = isa_name::kRmsNorm, .rope = isa_name::kRope, \
+    .route = isa_name::kRoute, .swiglu = isa_name::kSwiglu,                                \
+  }
+// clang-format on
 
 bool runs_avx2() { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }
 bool runs_avx512() {

@@ -7,13 +7,25 @@
 #include <string_view>
 #include <vector>
 
+#include "moge/kernels/adamw.h"
+#include "moge/kernels/elementwise.h"
+#include "moge/kernels/permute.h"
 #include "moge/kernels/rmsnorm.h"
+#include "moge/kernels/rope.h"
+#include "moge/kernels/route.h"
+#include "moge/kernels/swiglu.h"
 
 namespace moge::kernels {
 
 struct Table {
   const char* isa;  ///< "scalar", "avx2", "avx512", "avx512_bf16"
+  AdamWKernels adamw;
+  ElementwiseKernels elementwise;
+  PermuteKernels permute;
   RmsNormKernels rmsnorm;
+  RopeKernels rope;
+  RouteKernels route;
+  SwigluKernels swiglu;
 };
 
 /// Tables that this machine can run, best first; the last one is "scalar".
