@@ -1,0 +1,76 @@
+// The memory of one block: what forward leaves for backward, and what backward's first half leaves
+// for its second. Sizes are a pure function of (config, layer, T, dtype, recompute), given by the
+// formulas below and allocated from an Arena that is sized by them.
+// Shape letters as in block.h.
+#pragma once
+
+#include <cstdint>
+
+#include "moge/config/model_config.h"
+#include "moge/model/seams.h"
+#include "moge/runtime/arena.h"
+#include "moge/tensor/tensor.h"
+
+namespace moge {
+
+/// What training keeps between forward and backward of a layer.
+enum class Recompute : uint8_t {
+  kOff,        ///< everything
+  kSelective,  ///< not norm outputs, permuted rows and SwiGLU outputs: cheap to compute again
+  kFull,       ///< only the block's input
+};
+
+/// Where the activations of a layer live.
+enum class Keep : uint8_t {
+  kTraining,   ///< kept tensors in memory of their own, the others in the shared workspace
+  kInference,  ///< all in the shared workspace, nothing that only backward needs
+};
+
+struct BlockActivations {
+  Tensor x_TD;  ///< the block's input, fp32
+
+  Tensor attn_in_TD, attn_rstd_T;
+  Tensor qkv_TP;                 ///< rotated in place, unless q and k are normed
+  Tensor qk_TQ, q_rstd, k_rstd;  ///< normed and rotated q and k (families with q/k norm)
+  Tensor attn_TA, lse_TH;
+  Tensor mid_TD;  ///< residual stream after attention, fp32
+  Tensor ffn_in_TD, ffn_rstd_T;
+
+  Tensor router_logits_TE;  ///< fp32
+  Routing routing;
+  Tensor rows_RD, gate_up_R2F, act_RF, out_RD;  ///< dense layer: R = T, rows = ffn_in, no out
+  Tensor shared_gate_up_T2S, shared_act_TS;
+  Tensor shared_gate_T, shared_out_TD;  ///< qwen2_moe: logit of the sigmoid gate, gated input
+
+  Tensor dprobs_E, router_lse_T;  ///< of the router's losses
+};
+
+/// Allocates: first what the layer keeps from `own`, then the rest from `workspace`, which layers
+/// share (reset it to the same mark for each).
+BlockActivations make_activations(Arena& own, Arena& workspace, const ModelConfig& config,
+                                  int64_t layer, int64_t num_tokens, DType dtype, Keep keep,
+                                  Recompute recompute);
+
+/// What backward_input leaves for backward_weight, and its temporaries.
+struct BlockGradients {
+  Tensor dffn_out_TD;  ///< gradient of the MLP's output in the activations' dtype
+  Tensor dout_RD, dact_RF, dgate_up_R2F, drows_RD;
+  Tensor dweights_TK, dlogits_TE, dlogits_cast_TE;
+  Tensor dshared_out_TD, dshared_gate_T, dshared_gate_cast_T, dshared_act_TS, dshared_gate_up_T2S;
+  Tensor dffn_in_TD;  ///< fp32
+  Tensor dattn_out_TD, dattn_TA, dqk_TQ, dqkv_TP;
+  Tensor dattn_in_TD;  ///< fp32
+};
+
+BlockGradients make_gradients(Arena& arena, const ModelConfig& config, int64_t layer,
+                              int64_t num_tokens, DType dtype);
+
+/// Bytes that make_activations takes from `own` and from `workspace`, and make_gradients takes.
+struct ActivationBytes {
+  int64_t kept = 0, workspace = 0;
+};
+ActivationBytes activation_bytes(const ModelConfig& config, int64_t layer, int64_t num_tokens,
+                                 DType dtype, Keep keep, Recompute recompute);
+int64_t gradient_bytes(const ModelConfig& config, int64_t layer, int64_t num_tokens, DType dtype);
+
+}  // namespace moge

@@ -1,0 +1,49 @@
+// A model from what the user names: a Hugging Face folder, a run's --save folder or one of its
+// iter_ folders, or preset:NAME; and a model out again.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+
+#include "moge/model/model.h"
+
+namespace moge {
+
+/// Where a MODEL argument leads.
+struct ModelSource {
+  std::filesystem::path folder;  ///< of config.json and *.safetensors; empty for a preset
+  std::string preset;            ///< name after "preset:"; empty for a folder
+  std::string name;              ///< for people and for the API: the folder's or the preset's name
+  ModelConfig config;
+};
+
+/// Follows latest_checkpointed_iteration.txt of a --save folder; reads config.json.
+ModelSource find_model(const std::string& text);
+
+struct LoadOptions {
+  DType dtype = DType::kBF16;  ///< of matrices and activations: kF32 or kBF16
+  uint64_t seed = 0;           ///< preset: of the random weights
+  int64_t positions = 0;       ///< bound of the RoPE table; 0 = config.max_position
+};
+
+/// Weights packed for this machine's kernels, with the memory they lie in.
+struct LoadedModel {
+  ModelSource source;
+  Model model;
+  Buffer storage;
+  int64_t weight_bytes() const { return static_cast<int64_t>(storage.size()); }
+};
+LoadedModel load_model(const Context& context, const ModelSource& source,
+                       const LoadOptions& options);
+
+/// Fills fp32 parameters from the checkpoint, or with the preset's seeded weights.
+void load_params(const Context& context, const ModelSource& source, uint64_t seed,
+                 const Params& params);
+
+/// Writes config.json, model.safetensors (in shards above 5 GB) and, for families that
+/// transformers lacks, our modeling files. Other files of the folder are left alone.
+void save_model(const Context& context, const std::filesystem::path& folder,
+                const ModelConfig& config, const Params& params, DType dtype);
+
+}  // namespace moge
