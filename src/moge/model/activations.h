@@ -7,18 +7,12 @@
 #include <cstdint>
 
 #include "moge/config/model_config.h"
+#include "moge/config/recompute.h"
 #include "moge/model/seams.h"
 #include "moge/runtime/arena.h"
 #include "moge/tensor/tensor.h"
 
 namespace moge {
-
-/// What training keeps between forward and backward of a layer.
-enum class Recompute : uint8_t {
-  kOff,        ///< everything
-  kSelective,  ///< not norm outputs, permuted rows and SwiGLU outputs: cheap to compute again
-  kFull,       ///< only the block's input
-};
 
 /// Where the activations of a layer live.
 enum class Keep : uint8_t {
