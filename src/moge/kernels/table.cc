@@ -6,8 +6,9 @@
 
 namespace moge::kernels {
 
-// One declaration per kernel file and instruction set; the definitions are in cpu/*.cc.
-// clang-format off: one kernel family a line
+// One declaration per kernel file and instruction set; the definitions are in cpu/*.cc. Both macros
+// hold one family of kernels a line.
+// clang-format off
 #define MOGE_DECLARE_ISA(isa)                   \
   namespace isa {                               \
   extern const AdamWKernels kAdamW;             \
@@ -18,6 +19,17 @@ namespace moge::kernels {
   extern const RouteKernels kRoute;             \
   extern const SwigluKernels kSwiglu;           \
   }
+#define MOGE_TABLE(isa_name)                    \
+  Table {                                       \
+    .isa = #isa_name,                           \
+    .adamw = isa_name::kAdamW,                  \
+    .elementwise = isa_name::kElementwise,      \
+    .permute = isa_name::kPermute,              \
+    .rmsnorm = isa_name::kRmsNorm,              \
+    .rope = isa_name::kRope,                    \
+    .route = isa_name::kRoute,                  \
+    .swiglu = isa_name::kSwiglu,                \
+  }
 // clang-format on
 MOGE_DECLARE_ISA(scalar)
 MOGE_DECLARE_ISA(avx2)
@@ -26,15 +38,6 @@ MOGE_DECLARE_ISA(avx512_bf16)
 #undef MOGE_DECLARE_ISA
 
 namespace {
-
-// clang-format off: one kernel family a line
-#define MOGE_TABLE(isa_name)                                                               \
-  Table {                                                                                  \
-    .isa = #isa_name, .adamw = isa_name::kAdamW, .elementwise = isa_name::kElementwise,    \
-    .permute = isa_name::kPermute, .rmsnorm = isa_name::kRmsNorm, .rope = isa_name::kRope, \
-    .route = isa_name::kRoute, .swiglu = isa_name::kSwiglu,                                \
-  }
-// clang-format on
 
 bool runs_avx2() { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }
 bool runs_avx512() {

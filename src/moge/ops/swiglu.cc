@@ -1,0 +1,32 @@
+// SwiGLU: shape checks and row blocks (kernels/swiglu.h). R rows, F expert hidden.
+#include "moge/ops/elementwise.h"
+#include "moge/ops/rows.h"
+
+namespace moge {
+
+void swiglu_forward(const Context& context, const Tensor& gate_up_R2F, const Tensor& act_RF) {
+  check(act_RF.rank == 2, "[swiglu] act is {}, want [R, F]", act_RF.to_string());
+  const int64_t R = act_RF.dim(0), F = act_RF.dim(1);
+  check_shape(gate_up_R2F, {R, 2 * F}, "swiglu", "gate_up");
+  const auto kernel = context.kernels.swiglu
+                          .forward[type_index(gate_up_R2F, "swiglu")][type_index(act_RF, "swiglu")];
+  for_row_blocks(context, R, F * 12, [&](int64_t begin, int64_t end) {
+    kernel({rows_from(gate_up_R2F, begin), rows_to(act_RF, begin), end - begin, F});
+  });
+}
+
+void swiglu_backward(const Context& context, const Tensor& gate_up_R2F, const Tensor& dact_RF,
+                     const Tensor& dgate_up_R2F) {
+  check(dact_RF.rank == 2, "[swiglu] dact is {}, want [R, F]", dact_RF.to_string());
+  const int64_t R = dact_RF.dim(0), F = dact_RF.dim(1);
+  check_shape(gate_up_R2F, {R, 2 * F}, "swiglu", "gate_up");
+  check_shape(dgate_up_R2F, {R, 2 * F}, "swiglu", "dgate_up");
+  const auto kernel = context.kernels.swiglu.backward[type_index(gate_up_R2F, "swiglu")][type_index(
+      dact_RF, "swiglu")][type_index(dgate_up_R2F, "swiglu")];
+  for_row_blocks(context, R, F * 20, [&](int64_t begin, int64_t end) {
+    kernel({rows_from(gate_up_R2F, begin), rows_from(dact_RF, begin), rows_to(dgate_up_R2F, begin),
+            end - begin, F});
+  });
+}
+
+}  // namespace moge
