@@ -4,6 +4,6 @@
 
 namespace moge {
 
-void add_all_commands(Cli&) {}
+void add_all_commands(Cli& cli) { add_doctor(cli); }
 
 }  // namespace moge

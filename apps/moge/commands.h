@@ -5,6 +5,8 @@ namespace moge {
 
 class Cli;
 
+void add_doctor(Cli& cli);
+
 /// Registers all of them, in the order in which --help lists them.
 void add_all_commands(Cli& cli);
 

@@ -13,6 +13,7 @@ namespace moge::kernels {
   namespace isa {                               \
   extern const AdamWKernels kAdamW;             \
   extern const ElementwiseKernels kElementwise; \
+  extern const PeakKernels kPeak;               \
   extern const PermuteKernels kPermute;         \
   extern const RmsNormKernels kRmsNorm;         \
   extern const RopeKernels kRope;               \
@@ -24,6 +25,7 @@ namespace moge::kernels {
     .isa = #isa_name,                           \
     .adamw = isa_name::kAdamW,                  \
     .elementwise = isa_name::kElementwise,      \
+    .peak = isa_name::kPeak,                    \
     .permute = isa_name::kPermute,              \
     .rmsnorm = isa_name::kRmsNorm,              \
     .rope = isa_name::kRope,                    \

@@ -9,6 +9,7 @@
 
 #include "moge/kernels/adamw.h"
 #include "moge/kernels/elementwise.h"
+#include "moge/kernels/peak.h"
 #include "moge/kernels/permute.h"
 #include "moge/kernels/rmsnorm.h"
 #include "moge/kernels/rope.h"
@@ -21,6 +22,7 @@ struct Table {
   const char* isa;  ///< "scalar", "avx2", "avx512", "avx512_bf16"
   AdamWKernels adamw;
   ElementwiseKernels elementwise;
+  PeakKernels peak;
   PermuteKernels permute;
   RmsNormKernels rmsnorm;
   RopeKernels rope;
