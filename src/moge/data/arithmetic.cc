@@ -124,9 +124,10 @@ Numbers draw_sum(Rng& rng, int max) {
   return {a, total - a, 0};
 }
 
+/// Results are at least 2 as well, so that plurals are right.
 Numbers draw_difference(Rng& rng, int max) {
   const int a = draw_between(rng, 4, max);
-  return {a, draw_between(rng, 2, a - 1), 0};
+  return {a, draw_between(rng, 2, a - 2), 0};
 }
 
 /// Two factors with a product of at most `max`.
@@ -149,7 +150,7 @@ Numbers draw_numbers(Shape shape, Rng& rng, const ArithmeticLevel& level) {
       return draw_product(rng, level.max_factor, level.max_factor * level.max_factor);
     case Shape::kSumDifference:
       n = draw_sum(rng, max);
-      n.c = draw_between(rng, 2, n.a + n.b - 1);
+      n.c = draw_between(rng, 2, n.a + n.b - 2);
       return n;
     case Shape::kDifferenceSum:
       n = draw_difference(rng, max - 2);
@@ -165,7 +166,7 @@ Numbers draw_numbers(Shape shape, Rng& rng, const ArithmeticLevel& level) {
       return n;
     case Shape::kProductDifference:
       n = draw_product(rng, level.max_factor, max);
-      n.c = draw_between(rng, 2, n.a * n.b - 1);
+      n.c = draw_between(rng, 2, n.a * n.b - 2);
       return n;
     case Shape::kBothMore:
       n.a = draw_between(rng, 2, max / 2 - 2);
@@ -173,11 +174,11 @@ Numbers draw_numbers(Shape shape, Rng& rng, const ArithmeticLevel& level) {
       return n;
     case Shape::kBothFewer:
       n.a = draw_between(rng, 4, max / 2);
-      n.b = draw_between(rng, 2, n.a - 1);
+      n.b = draw_between(rng, 2, n.a - 2);
       return n;
     case Shape::kChange:
       n = draw_product(rng, level.max_factor, max - 2);
-      n.c = draw_between(rng, n.a * n.b + 1, max);
+      n.c = draw_between(rng, n.a * n.b + 2, max);
       return n;
   }
   fail("[corpus] shape {} of a problem is unknown", static_cast<int>(shape));
@@ -227,8 +228,8 @@ std::string spell(const Step& step, bool split_tens) {
   std::string text = fmt::format("{} {} {} = ", step.x, step.op, step.y);
   if (split_tens && step.op != 'x' && tens > 0 && ones > 0) {
     const int between = step.op == '+' ? step.x + tens : step.x - tens;
-    text += fmt::format("{0} {1} {2} {1} {3} = {4} {1} {3} = ", step.x, step.op, tens, ones,
-                        between);
+    text +=
+        fmt::format("{0} {1} {2} {1} {3} = {4} {1} {3} = ", step.x, step.op, tens, ones, between);
   }
   return text + std::to_string(step.result());
 }

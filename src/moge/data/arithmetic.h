@@ -20,8 +20,8 @@ inline constexpr uint64_t kQuestionClasses = 4096;
 
 /// How hard the problems are: the one table to tune.
 struct ArithmeticLevel {
-  int max_total = 99;         ///< largest sum, minuend and amount of two-step problems
-  int max_factor = 12;        ///< largest factor of a product
+  int max_total = 99;   ///< largest sum, minuend and amount of two-step problems
+  int max_factor = 12;  ///< largest factor of a product
   int percent_two_steps = 45;
   int percent_products = 30;  ///< of the one-step problems; the rest are sums and differences
   bool split_tens = true;     ///< 23 + 45 = 23 + 40 + 5 = 63 + 5 = 68, not 23 + 45 = 68

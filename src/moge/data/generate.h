@@ -51,12 +51,13 @@ struct CorpusOptions {
 int64_t generate_corpus(const CorpusOptions& options,
                         const std::function<void(const Document&)>& sink);
 
-/// Writes the corpus as JSON lines {"text", "domain"}; the file appears complete or not at all.
-/// `progress`, if any, is called now and then with the bytes of text so far.
 struct CorpusSummary {
-  std::array<int64_t, kNumDomains> documents{}, bytes{};  ///< by Domain
+  std::array<int64_t, kNumDomains> documents{}, bytes{};  ///< of text, by Domain
   int64_t file_bytes = 0;
 };
+
+/// Writes the corpus as JSON lines {"text", "domain"}; the file appears complete or not at all.
+/// `progress`, if any, is called with the bytes of text after each document.
 CorpusSummary write_corpus(const CorpusOptions& options, const std::string& path,
                            const std::function<void(int64_t)>& progress = {});
 

@@ -11,7 +11,8 @@ struct Trait {
   std::string_view adjective, habit, lesson;
 };
 
-/// A place with its own surroundings, so that a story stays in one landscape.
+/// A place with its own surroundings, so that a story stays in one landscape; `home` comes with
+/// its "in" or "on".
 struct Setting {
   std::string_view home, near, far, path, ground;
 };

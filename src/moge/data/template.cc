@@ -8,7 +8,10 @@ namespace moge::data {
 
 namespace {
 
-bool is_vowel(char c) { return std::string_view("aeiouAEIOU").find(c) != std::string_view::npos; }
+bool wants_an(std::string_view word) {
+  if (word.starts_with("hono") || word.starts_with("hone") || word.starts_with("hour")) return true;
+  return !word.empty() && std::string_view("aeiouAEIOU").find(word[0]) != std::string_view::npos;
+}
 
 /// End of the alternatives that open at text[0] == '<': index of the matching '>'.
 size_t find_close(std::string_view text) {
@@ -73,7 +76,7 @@ void Filler::append_slot(std::string& out, std::string_view inside) const {
   if (article) inside.remove_prefix(2);
   const std::string& value = value_of(inside);
   const size_t first = out.size();
-  if (article) out += !value.empty() && is_vowel(value[0]) ? "an " : "a ";
+  if (article) out += wants_an(value) ? "an " : "a ";
   out += value;
   if (capital && first < out.size() && out[first] >= 'a' && out[first] <= 'z') out[first] -= 32;
 }
