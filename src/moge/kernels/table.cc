@@ -12,7 +12,9 @@ namespace moge::kernels {
 #define MOGE_DECLARE_ISA(isa)                   \
   namespace isa {                               \
   extern const AdamWKernels kAdamW;             \
+  extern const AttentionKernels kAttention;     \
   extern const ElementwiseKernels kElementwise; \
+  extern const LossKernels kLoss;               \
   extern const PeakKernels kPeak;               \
   extern const PermuteKernels kPermute;         \
   extern const RmsNormKernels kRmsNorm;         \
@@ -24,7 +26,9 @@ namespace moge::kernels {
   Table {                                       \
     .isa = #isa_name,                           \
     .adamw = isa_name::kAdamW,                  \
+    .attention = isa_name::kAttention,          \
     .elementwise = isa_name::kElementwise,      \
+    .loss = isa_name::kLoss,                    \
     .peak = isa_name::kPeak,                    \
     .permute = isa_name::kPermute,              \
     .rmsnorm = isa_name::kRmsNorm,              \

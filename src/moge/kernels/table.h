@@ -8,7 +8,9 @@
 #include <vector>
 
 #include "moge/kernels/adamw.h"
+#include "moge/kernels/attention.h"
 #include "moge/kernels/elementwise.h"
+#include "moge/kernels/loss.h"
 #include "moge/kernels/peak.h"
 #include "moge/kernels/permute.h"
 #include "moge/kernels/rmsnorm.h"
@@ -21,7 +23,9 @@ namespace moge::kernels {
 struct Table {
   const char* isa;  ///< "scalar", "avx2", "avx512", "avx512_bf16"
   AdamWKernels adamw;
+  AttentionKernels attention;
   ElementwiseKernels elementwise;
+  LossKernels loss;
   PeakKernels peak;
   PermuteKernels permute;
   RmsNormKernels rmsnorm;
