@@ -1,0 +1,52 @@
+#!/usr/bin/env bash
+# Fails on an include that points upward, on a room that this list does not know, on a link
+# dependency against the order, and on a heavy header inside a header.
+# usage: check_layers.sh [ROOT]
+set -euo pipefail
+cd "${1:-$(dirname "${BASH_SOURCE[0]}")/..}/src/moge"
+
+declare -A below=(  # what each room may include besides itself
+  [core]=""
+  [config]="core"
+  [plan]="core config"
+  [report]="core config plan"
+  [runtime]="core"
+  [tensor]="core runtime"
+  [kernels]="core"
+  [ops]="core runtime tensor kernels"
+  [text]="core"
+  [model]="core config plan runtime tensor kernels ops"
+  [data]="core text"
+  [train]="core config plan report runtime tensor kernels ops text model data"
+  [infer]="core config plan runtime tensor kernels ops text model"
+  [serve]="core config plan report runtime tensor kernels ops text model infer"
+)
+heavy='^#include <(nlohmann/json\.hpp|CLI/|spdlog/|boost/|mpi\.h|cuda|sentencepiece)'
+bad=0
+complain() { echo "check_layers: $*"; bad=1; }
+
+for folder in */; do
+  room=${folder%/}
+  if [ -z "${below[$room]+known}" ]; then
+    complain "src/moge/$room: unknown room; give it a line in cmake/check_layers.sh"
+    continue
+  fi
+  allowed=" $room ${below[$room]} "
+  while IFS=: read -r file line include; do
+    target=$(sed -E 's/.*"([^"]*)".*/\1/' <<< "$include")
+    if [[ $target != moge/* ]]; then
+      complain "src/moge/$file:$line includes \"$target\": write \"moge/ROOM/…\""
+      continue
+    fi
+    to=$(cut -d/ -f2 <<< "$target")
+    [[ $allowed == *" $to "* ]] || complain "src/moge/$file:$line: $room may not include $to ($target)"
+  done < <(grep -rnE '^ *# *include *"' "$room" --include='*.cc' --include='*.h' --include='*.inl' || true)
+  while IFS=: read -r file line text; do
+    complain "src/moge/$file:$line: heavy header in a header: $text"
+  done < <(grep -rnE "$heavy" "$room" --include='*.h' || true)
+  for to in $(grep -ohE '\bmoge_[a-z]+' "$room/CMakeLists.txt" 2> /dev/null | sed 's/^moge_//' | sort -u); do
+    [ -d "$to" ] || continue
+    [[ $allowed == *" $to "* ]] || complain "src/moge/$room/CMakeLists.txt: $room may not link $to"
+  done
+done
+exit $bad
