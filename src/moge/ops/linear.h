@@ -42,6 +42,9 @@ struct LinearOptions {
   /// Sum eighths of K by the fixed binary tree ((0+1)+(2+3))+((4+5)+(6+7)), so that a row-parallel
   /// split over 2, 4 or 8 ranks gives the same bits. For attention output and down projections.
   bool sum_in_eighths = false;
+  /// With sum_in_eighths: this call's K is one of so many (1, 2, 4, 8) equal slices of the whole,
+  /// so it holds 8 / k_slices eighths. An eighth is ceil(K / 8) values, rounded up to even.
+  int k_slices = 1;
 };
 
 /// y_RN (fp32 or bf16) = x_RK (row stride free) * w^T + bias_N (fp32, may be absent).

@@ -1,0 +1,192 @@
+// Packed block times packed panels (kernels/gemm.h): a tile of up to 14 rows (AVX-512; else 6) by
+// two vectors of columns keeps its sums in registers.
+#include "moge/kernels/gemm.h"
+
+#include "moge/kernels/cpu/gemm_pack.inl"
+
+namespace {
+
+using moge::kernels::GemmBlock;
+using moge::kernels::GemmKernels;
+using moge::kernels::kGemmPartialTiles;
+using moge::kernels::kGemmSegmentUnits;
+
+constexpr int kTileFloats = kTileRows * kPanel;
+constexpr int kRunning = 3;  // partial tile of the part under way; 0..2 are complete subtrees
+
+/// One tile of C.
+struct Tile {
+  void* c;  // upper left element
+  int columns;
+  const float* bias;
+  float* partials;
+  const GemmBlock* block;
+};
+
+template <class Out>
+void emit_rows(const Tile& tile, const float* sums, int rows) {
+  for (int m = 0; m < rows; ++m, sums += kPanel) {
+    Out* c = static_cast<Out*>(tile.c) + m * tile.block->c_stride;
+    const auto one = [&](int n, auto lanes) {
+      Vec sum = load(sums + n);
+      if (tile.bias) sum += load(tile.bias + n, lanes);
+      if (tile.block->accumulate) sum = load(c + n, lanes) + sum;
+      store(c + n, sum, lanes);
+    };
+    for_vectors(tile.columns, one);
+  }
+}
+
+/// Rounds, adds the bias and masks columns: whatever the store from registers does not do.
+__attribute__((noinline)) void emit(const Tile& tile, const float* sums, int rows) {
+  if (tile.block->c_is_bf16)
+    emit_rows<BFloat16>(tile, sums, rows);
+  else
+    emit_rows<float>(tile, sums, rows);
+}
+
+template <int kRows>
+using Sums = Vec[kRows][2];
+
+template <int kRows>
+inline __attribute__((always_inline)) void add_partial(Sums<kRows>& sums, const float* partial) {
+#pragma GCC unroll 16
+  for (int m = 0; m < kRows; ++m) {
+    sums[m][0] = load(partial + m * kPanel) + sums[m][0];
+    sums[m][1] = load(partial + m * kPanel + kLanes) + sums[m][1];
+  }
+}
+
+template <int kRows>
+inline __attribute__((always_inline)) void keep(const Sums<kRows>& sums, float* to,
+                                                int64_t stride) {
+#pragma GCC unroll 16
+  for (int m = 0; m < kRows; ++m) {
+    store(to + m * stride, sums[m][0]);
+    store(to + m * stride + kLanes, sums[m][1]);
+  }
+}
+
+template <int kRows>
+inline __attribute__((always_inline)) void accumulate(const Sums<kRows>& sums, float* to,
+                                                      int64_t stride) {
+#pragma GCC unroll 16
+  for (int m = 0; m < kRows; ++m) {
+    store(to + m * stride, load(to + m * stride) + sums[m][0]);
+    store(to + m * stride + kLanes, load(to + m * stride + kLanes) + sums[m][1]);
+  }
+}
+
+template <int kRows>
+inline __attribute__((always_inline)) void finish(Sums<kRows>& sums, const GemmSegment& segment,
+                                                  const Tile& tile) {
+  if (segment.continues) add_partial<kRows>(sums, tile.partials + kRunning * kTileFloats);
+  if (!segment.ends_part) return keep<kRows>(sums, tile.partials + kRunning * kTileFloats, kPanel);
+  for (int level = 0; level < segment.joins; ++level)
+    add_partial<kRows>(sums, tile.partials + level * kTileFloats);
+  if (!segment.last) return keep<kRows>(sums, tile.partials + segment.joins * kTileFloats, kPanel);
+  const GemmBlock& block = *tile.block;
+  auto* c = static_cast<float*>(tile.c);
+  if (block.c_is_bf16 || tile.bias || tile.columns < kPanel) {
+    float buffer[kRows * kPanel];
+    keep<kRows>(sums, buffer, kPanel);
+    emit(tile, buffer, kRows);
+  } else if (block.accumulate) {
+    accumulate<kRows>(sums, c, block.c_stride);
+  } else {
+    keep<kRows>(sums, c, block.c_stride);
+  }
+}
+
+/// Rows 1..4 are decoding: weights come from memory, so ask for them 2 KiB ahead.
+constexpr int kPrefetchRows = 4;
+constexpr int kPrefetchFloats = 512;
+
+template <class F, int kRows>
+void multiply_tile(const float* a, const float* b, const GemmSegment& segment, const Tile& tile) {
+  Sums<kRows> sums = {};
+  for (int left = segment.units; left > 0; left -= kGemmChunk, a += kChunkFloats) {
+    const int units = left < kGemmChunk ? left : kGemmChunk;
+    for (int u = 0; u < units; ++u, b += kPanel) {
+      if constexpr (kRows <= kPrefetchRows) {
+        __builtin_prefetch(b + kPrefetchFloats);
+        __builtin_prefetch(b + kPrefetchFloats + 16);
+      }
+      const Vec b0 = load(b), b1 = load(b + kLanes);
+#pragma GCC unroll 16
+      for (int m = 0; m < kRows; ++m) {
+        const Vec x = splat(a[m * kGemmChunk + u]);
+        sums[m][0] = F::multiply_add(x, b0, sums[m][0]);
+        sums[m][1] = F::multiply_add(x, b1, sums[m][1]);
+      }
+    }
+  }
+  finish<kRows>(sums, segment, tile);
+}
+
+using TileFunction = void (*)(const float*, const float*, const GemmSegment&, const Tile&);
+
+template <class F, size_t... kIndex>
+TileFunction choose_tile(int rows, std::index_sequence<kIndex...>) {
+  static constexpr TileFunction kFunctions[] = {multiply_tile<F, int{kIndex} + 1>...};
+  return kFunctions[rows - 1];
+}
+
+template <class F>
+void multiply(const GemmBlock& block) noexcept {
+  const int tiles = gemm_num_tiles(block.rows, kTileRows);
+  const int64_t element = block.c_is_bf16 ? 2 : 4;
+  const auto* panel = static_cast<const float*>(block.b_packed);
+  for (int n = 0; n < block.columns; n += kPanel, panel += int64_t{block.units} * kPanel)
+    for (int s = 0; s < block.num_segments; ++s) {
+      const GemmSegment& segment = block.segments[s];
+      const float* a =
+          static_cast<const float*>(block.a_packed) + int64_t{segment.chunk} * kChunkFloats;
+      for (int t = 0; t < tiles; ++t, a += int64_t{block.chunks} * kChunkFloats) {
+        const int m = gemm_tile_begin(block.rows, tiles, t);
+        const int rows = gemm_tile_begin(block.rows, tiles, t + 1) - m;
+        const Tile tile = {
+            .c = static_cast<char*>(block.c) + (m * block.c_stride + n) * element,
+            .columns = block.columns - n < kPanel ? block.columns - n : kPanel,
+            .bias = block.bias ? block.bias + n : nullptr,
+            .partials = block.partials + int64_t{t} * kGemmPartialTiles * kTileFloats,
+            .block = &block};
+        const auto run = choose_tile<F>(rows, std::make_index_sequence<kTileRows>());
+        run(a, panel + int64_t{segment.begin} * kPanel, segment, tile);
+      }
+    }
+}
+
+template <class F>
+void add_column_sums(const void* x, int64_t ld, int columns, int64_t k, float* sum_N) noexcept {
+  const auto* source = static_cast<const typename F::Source*>(x);
+  const auto one = [&](int n, auto lanes) {
+    for (int64_t begin = 0; begin < k; begin += kGemmSegmentUnits) {
+      const int64_t end = k - begin < kGemmSegmentUnits ? k : begin + kGemmSegmentUnits;
+      Vec sum{};
+      for (int64_t r = begin; r < end; ++r) sum += load(source + r * ld + n, lanes);
+      store(sum_N + n, load(sum_N + n, lanes) + sum, lanes);
+    }
+  };
+  for_vectors(columns, one);
+}
+
+template <class F>
+constexpr GemmKernels make_kernels() {
+  return {.tile_rows = kTileRows,
+          .panel_columns = kPanel,
+          .unit_elements = F::kUnit,
+          .pack_b_rows = pack_b_rows<F>,
+          .pack_b_columns = pack_b_columns<F>,
+          .pack_a_rows = pack_a_rows<F>,
+          .pack_a_columns = pack_a_columns<F>,
+          .multiply = multiply<F>,
+          .add_column_sums = add_column_sums<F>};
+}
+
+}  // namespace
+
+namespace moge::kernels::MOGE_ISA {
+extern const GemmKernels kGemmF32 = make_kernels<Fp32>();
+extern const GemmKernels kGemmBf16 = make_kernels<Bf16>();
+}  // namespace moge::kernels::MOGE_ISA

@@ -1,0 +1,130 @@
+// Packing of both operands (layouts: kernels/gemm.h).
+#pragma once
+
+#include <utility>  // index_sequence: a type only
+
+#include "moge/kernels/cpu/gemm_format.inl"
+#include "moge/kernels/gemm.h"
+
+namespace {
+
+using moge::kernels::gemm_num_tiles;
+using moge::kernels::gemm_tile_begin;
+using moge::kernels::GemmSegment;
+using moge::kernels::kGemmChunk;
+
+constexpr int kTileRows =
+    kLanes == 16 ? 14 : 6;  // two vectors a row and the sums fill the registers
+constexpr int kPanel = 2 * kLanes;
+constexpr int kChunkFloats = kTileRows * kGemmChunk;
+
+/// One step of a transposition: swaps the blocks of `kStep` lanes off the diagonal of a and b.
+template <int kStep, size_t... kLane>
+inline void exchange(Vec& a, Vec& b, std::index_sequence<kLane...>) {
+  const Vec upper =
+      __builtin_shufflevector(a, b, (kLane & kStep ? kLanes + kLane - kStep : kLane)...);
+  b = __builtin_shufflevector(a, b, (kLane & kStep ? kLanes + kLane : kLane + kStep)...);
+  a = upper;
+}
+
+template <int kStep>
+inline __attribute__((always_inline)) void transpose_step(Vec (&rows)[kLanes]) {
+  if constexpr (kStep < kLanes) {
+#pragma GCC unroll 16
+    for (int i = 0; i < kLanes; ++i)
+      if (!(i & kStep))
+        exchange<kStep>(rows[i], rows[i + kStep], std::make_index_sequence<kLanes>());
+    transpose_step<2 * kStep>(rows);
+  }
+}
+
+template <class F>
+void pack_b_rows(const void* w, int64_t ld, int columns, int k, void* packed) noexcept {
+  const auto* source = static_cast<const typename F::Source*>(w);
+  auto* out = static_cast<float*>(packed);
+  const int units = num_units<F>(k);
+  for (int n0 = 0; n0 < columns; n0 += kPanel, out += int64_t{units} * kPanel)
+    for (int u = 0; u < units; u += kLanes)
+      for (int half = 0; half < kPanel; half += kLanes) {
+        Vec block[kLanes];
+#pragma GCC unroll 16
+        for (int i = 0; i < kLanes; ++i) {
+          const int n = n0 + half + i;
+          block[i] = n < columns
+                         ? units_along_k<F>(source + n * ld + u * F::kUnit, k - u * F::kUnit)
+                         : Vec{};
+        }
+        transpose_step<1>(block);
+        const int present = units - u < kLanes ? units - u : kLanes;
+        float* to = out + int64_t{u} * kPanel + half;
+#pragma GCC unroll 16
+        for (int j = 0; j < kLanes; ++j)
+          if (j < present) store(to + j * kPanel, block[j]);
+      }
+}
+
+template <class F>
+void pack_b_columns(const void* w, int64_t ld, int columns, int k, void* packed) noexcept {
+  const auto* source = static_cast<const typename F::Source*>(w);
+  const int units = num_units<F>(k);
+  for (int u = 0; u < units; ++u, source += ld * F::kUnit) {
+    float* to = static_cast<float*>(packed) + int64_t{u} * kPanel;
+    for (int n0 = 0; n0 < columns; n0 += kPanel, to += int64_t{units} * kPanel)
+      for (int half = 0; half < kPanel; half += kLanes) {
+        const int n = n0 + half;
+        store(to + half, n < columns
+                             ? units_across_k<F>(source + n, ld, columns - n, k - u * F::kUnit)
+                             : Vec{});
+      }
+  }
+}
+
+template <class F>
+void pack_a_rows(const void* x, int64_t ld, int rows, int k, const GemmSegment* segments,
+                 int num_segments, void* packed) noexcept {
+  const auto* source = static_cast<const typename F::Source*>(x);
+  const GemmSegment& end = segments[num_segments - 1];
+  const int64_t tile_floats =
+      int64_t{end.chunk + (end.units + kGemmChunk - 1) / kGemmChunk} * kChunkFloats;
+  const int tiles = gemm_num_tiles(rows, kTileRows);
+  for (int t = 0, m = 0; t < tiles; ++t)
+    for (int first = m, next = gemm_tile_begin(rows, tiles, t + 1); m < next; ++m)
+      for (int s = 0; s < num_segments; ++s) {
+        const int begin = segments[s].begin, units = segments[s].units;
+        float* to = static_cast<float*>(packed) + t * tile_floats +
+                    int64_t{segments[s].chunk} * kChunkFloats + (m - first) * kGemmChunk;
+        for (int u = 0; u < units; u += kGemmChunk, to += kChunkFloats)
+          for (int i = 0; i < kGemmChunk; i += kLanes) {
+            const int at = (begin + u + i) * F::kUnit;
+            store(to + i, units_along_k<F>(source + m * ld + at, k - at));
+          }
+      }
+}
+
+template <class F>
+void pack_a_columns(const void* x, int64_t ld, int rows, int k, void* packed) noexcept {
+  const auto* source = static_cast<const typename F::Source*>(x);
+  const int units = num_units<F>(k), tiles = gemm_num_tiles(rows, kTileRows);
+  auto* to = static_cast<float*>(packed);
+  for (int t = 0; t < tiles; ++t) {
+    const int m0 = gemm_tile_begin(rows, tiles, t), m1 = gemm_tile_begin(rows, tiles, t + 1);
+    for (int chunk = 0; chunk < units; chunk += kGemmChunk, to += kChunkFloats)
+      for (int u = chunk; u < chunk + kGemmChunk && u < units; u += kLanes)
+        for (int m = m0; m < m1; m += kLanes) {
+          Vec block[kLanes];
+#pragma GCC unroll 16
+          for (int j = 0; j < kLanes; ++j) {
+            const int row = (u + j) * F::kUnit;
+            block[j] =
+                row < k ? units_across_k<F>(source + row * ld + m, ld, rows - m, k - row) : Vec{};
+          }
+          transpose_step<1>(block);
+          float* row_out = to + (m - m0) * kGemmChunk + (u - chunk);
+#pragma GCC unroll 16
+          for (int i = 0; i < kLanes; ++i)
+            if (m + i < m1) store(row_out + i * kGemmChunk, block[i]);
+        }
+  }
+}
+
+}  // namespace

@@ -1,0 +1,235 @@
+#include "moge/ops/linear.h"
+
+#include <algorithm>
+#include <array>
+#include <limits>
+
+#include "moge/ops/product.h"
+
+namespace moge {
+
+namespace {
+
+constexpr int64_t kMaxSize = std::numeric_limits<int32_t>::max();
+
+/// Offsets of the groups, one group of all rows where none are given.
+class GroupOffsets {
+ public:
+  GroupOffsets(const char* op, Groups groups, int64_t experts, int64_t rows)
+      : single_{0, static_cast<int32_t>(rows)}, groups_(groups) {
+    check(rows <= kMaxSize, "[{}] {} rows, at most {} are possible", op, rows, kMaxSize);
+    if (groups.empty()) {
+      check(experts == 1, "[{}] {} experts but no groups of rows", op, experts);
+      groups_ = single_;
+      return;
+    }
+    check(static_cast<int64_t>(groups.size()) == experts + 1,
+          "[{}] groups have {} offsets, want {} for {} experts", op, groups.size(), experts + 1,
+          experts);
+    for (size_t e = 0; e + 1 < groups.size(); ++e)
+      check(groups[e] <= groups[e + 1], "[{}] offset {} of group {} is above the next one, {}", op,
+            groups[e], e, groups[e + 1]);
+    check(groups.front() == 0 && groups.back() == rows,
+          "[{}] groups cover rows {} to {}, want 0 to {}", op, groups.front(), groups.back(), rows);
+  }
+  GroupOffsets(const GroupOffsets&) = delete;
+  operator Groups() const { return groups_; }
+
+ private:
+  std::array<int32_t, 2> single_;
+  Groups groups_;
+};
+
+void check_is_float(const char* op, const char* what, DType dtype) {
+  check(dtype == DType::kF32 || dtype == DType::kBF16, "[{}] {} is {}, want float32 or bfloat16",
+        op, what, name_of(dtype));
+}
+
+void check_matrix(const char* op, const char* what, const Tensor& tensor, int64_t rows,
+                  int64_t columns) {
+  check(tensor.rank == 2 && tensor.dim(0) == rows && tensor.dim(1) == columns,
+        "[{}] {} is {}, want [{}, {}]", op, what, tensor.to_string(), rows, columns);
+  check_is_float(op, what, tensor.dtype);
+}
+
+void check_bias(const char* op, const char* what, const Tensor& bias_N, int64_t n) {
+  if (bias_N)
+    check(bias_N.rank == 1 && bias_N.dim(0) == n && bias_N.dtype == DType::kF32,
+          "[{}] {} is {}, want float32 [{}]", op, what, bias_N.to_string(), n);
+}
+
+void check_weight(const char* op, const Weight& weight, const Tensor& input) {
+  check(weight.experts >= 1 && std::max(weight.n, weight.k) <= kMaxSize,
+        "[{}] weight of {} experts, {} x {} is out of range", op, weight.experts, weight.n,
+        weight.k);
+  check_is_float(op, "weight", weight.dtype);
+  check(input.dtype == weight.dtype, "[{}] input is {}, want the weight's {}", op,
+        name_of(input.dtype), name_of(weight.dtype));
+}
+
+int sum_parts(const char* op, const LinearOptions& options) {
+  const int slices = options.k_slices;
+  check(slices == 1 || slices == 2 || slices == 4 || slices == 8,
+        "[{}] K cut into {} slices, want 1, 2, 4 or 8", op, slices);
+  return options.sum_in_eighths ? 8 / slices : 1;
+}
+
+int64_t panel_units(const kernels::GemmKernels& gemm, int64_t k) {
+  return (k + gemm.unit_elements - 1) / gemm.unit_elements * gemm.panel_columns;
+}
+
+int64_t num_panels(const kernels::GemmKernels& gemm, int64_t n) {
+  return (n + gemm.panel_columns - 1) / gemm.panel_columns;
+}
+
+/// Row-major `count` elements as another float type.
+template <class From, class To>
+void convert(const void* from, int64_t count, void* to) {
+  const auto* source = static_cast<const From*>(from);
+  auto* target = static_cast<To*>(to);
+  for (int64_t i = 0; i < count; ++i) target[i] = To(static_cast<float>(source[i]));
+}
+
+}  // namespace
+
+Weight Weight::dense(const Tensor& w_NK) {
+  check(w_NK.rank == 2 && w_NK.is_dense(), "[linear] weight is {}, want a dense matrix",
+        w_NK.to_string());
+  return {.dtype = w_NK.dtype, .n = w_NK.dim(0), .k = w_NK.dim(1), .data = w_NK.data};
+}
+
+Weight Weight::grouped(const Tensor& w_ENK) {
+  check(w_ENK.rank == 3 && w_ENK.is_dense(), "[linear] weight is {}, want dense [E, N, K]",
+        w_ENK.to_string());
+  return {.dtype = w_ENK.dtype,
+          .experts = w_ENK.dim(0),
+          .n = w_ENK.dim(1),
+          .k = w_ENK.dim(2),
+          .data = w_ENK.data};
+}
+
+void linear_forward(const Context& context, const Tensor& x_RK, const Weight& w_ENK, Groups groups,
+                    const Tensor& bias_N, const Tensor& y_RN, LinearOptions options) {
+  constexpr const char* kOp = "linear_forward";
+  const int64_t rows = x_RK.dim(0);
+  check_weight(kOp, w_ENK, x_RK);
+  check_matrix(kOp, "x", x_RK, rows, w_ENK.k);
+  check_matrix(kOp, "y", y_RN, rows, w_ENK.n);
+  check_bias(kOp, "bias", bias_N, w_ENK.n);
+  const GroupOffsets offsets(kOp, groups, w_ENK.experts, rows);
+  run(context,
+      RowsProduct{.a = ProductMatrix::of(x_RK),
+                  .c = ProductMatrix::of(y_RN),
+                  .weight = w_ENK,
+                  .use = w_ENK.format == WeightFormat::kPacked ? WeightUse::kPacked
+                                                               : WeightUse::kRowsAreColumns,
+                  .bias = static_cast<const float*>(bias_N.data),
+                  .accumulate = options.accumulate,
+                  .parts = sum_parts(kOp, options)},
+      offsets);
+}
+
+void linear_backward_input(const Context& context, const Tensor& dy_RN, const Weight& w_ENK,
+                           Groups groups, const Tensor& dx_RK, LinearOptions options) {
+  constexpr const char* kOp = "linear_backward_input";
+  const int64_t rows = dy_RN.dim(0);
+  check_weight(kOp, w_ENK, dy_RN);
+  check(w_ENK.format == WeightFormat::kRowMajor, "[{}] the weight is packed, want row-major", kOp);
+  check_matrix(kOp, "dy", dy_RN, rows, w_ENK.n);
+  check_matrix(kOp, "dx", dx_RK, rows, w_ENK.k);
+  const GroupOffsets offsets(kOp, groups, w_ENK.experts, rows);
+  run(context,
+      RowsProduct{.a = ProductMatrix::of(dy_RN),
+                  .c = ProductMatrix::of(dx_RK),
+                  .weight = w_ENK,
+                  .use = WeightUse::kAsStored,
+                  .accumulate = options.accumulate,
+                  .parts = sum_parts(kOp, options)},
+      offsets);
+}
+
+void linear_backward_weight(const Context& context, const Tensor& dy_RN, const Tensor& x_RK,
+                            Groups groups, const Tensor& dw_ENK, const Tensor& dbias_N) {
+  constexpr const char* kOp = "linear_backward_weight";
+  check((dw_ENK.rank == 2 || dw_ENK.rank == 3) && dw_ENK.is_dense() && dw_ENK.dtype == DType::kF32,
+        "[{}] dw is {}, want dense float32 [E, N, K] or [N, K]", kOp, dw_ENK.to_string());
+  const int64_t experts = dw_ENK.rank == 3 ? dw_ENK.dim(0) : 1, rows = dy_RN.dim(0);
+  const int64_t n = dw_ENK.dim(-2), k = dw_ENK.dim(-1);
+  check_matrix(kOp, "dy", dy_RN, rows, n);
+  check_matrix(kOp, "x", x_RK, rows, k);
+  check(dy_RN.dtype == x_RK.dtype, "[{}] dy is {}, x is {}, want one type", kOp,
+        name_of(dy_RN.dtype), name_of(x_RK.dtype));
+  check_bias(kOp, "dbias", dbias_N, n);
+  const GroupOffsets offsets(kOp, groups, experts, rows);
+  run(context,
+      DepthProduct{.a = ProductMatrix::of(dy_RN),
+                   .b = ProductMatrix::of(x_RK),
+                   .c = static_cast<float*>(dw_ENK.data),
+                   .experts = experts,
+                   .rows = n,
+                   .columns = k},
+      offsets);
+  if (!dbias_N) return;
+  const kernels::GemmKernels& gemm = gemm_of(context.kernels, dy_RN.dtype);
+  const ProductMatrix dy = ProductMatrix::of(dy_RN);
+  context.threads.parallel_for(num_panels(gemm, n), [&](int64_t panel, int) {
+    const int64_t first = panel * gemm.panel_columns;
+    const int columns = static_cast<int>(std::min<int64_t>(gemm.panel_columns, n - first));
+    gemm.add_column_sums(dy.at(0, first), dy.stride, columns, rows,
+                         static_cast<float*>(dbias_N.data) + first);
+  });
+}
+
+int64_t packed_bytes(const kernels::Table& table, DType dtype, int64_t experts, int64_t n,
+                     int64_t k) {
+  check_is_float("packed_bytes", "weight", dtype);
+  const kernels::GemmKernels& gemm = gemm_of(table, dtype);
+  return experts * num_panels(gemm, n) * panel_units(gemm, k) * 4;
+}
+
+Weight pack_weight(const Context& context, const Weight& source, DType dtype, void* target) {
+  constexpr const char* kOp = "pack_weight";
+  check(source.format == WeightFormat::kRowMajor, "[{}] the weight is packed already", kOp);
+  check_is_float(kOp, "source", source.dtype);
+  check_is_float(kOp, "target", dtype);
+  const kernels::GemmKernels& gemm = gemm_of(context.kernels, dtype);
+  const int64_t panels = num_panels(gemm, source.n), k = source.k;
+  const ArenaScope scope(context.scratch);
+  const int64_t converted_floats = source.dtype == dtype ? 0 : gemm.panel_columns * k;
+  float* converted = context.scratch.allocate<float>(context.num_threads() * converted_floats);
+  const auto* data = static_cast<const char*>(source.data);
+  context.threads.parallel_for(source.experts * panels, [&](int64_t task, int worker) {
+    const int64_t first = task % panels * gemm.panel_columns;
+    const int64_t columns = std::min<int64_t>(gemm.panel_columns, source.n - first);
+    const int64_t row = task / panels * source.n + first;
+    const void* from = data + row * k * size_of(source.dtype);
+    if (source.dtype != dtype) {
+      float* to = converted + worker * converted_floats;
+      if (dtype == DType::kBF16)
+        convert<float, BFloat16>(from, columns * k, to);
+      else
+        convert<BFloat16, float>(from, columns * k, to);
+      from = to;
+    }
+    gemm.pack_b_rows(from, k, static_cast<int>(columns), static_cast<int>(k),
+                     static_cast<float*>(target) + task * panel_units(gemm, k));
+  });
+  return {.format = WeightFormat::kPacked,
+          .dtype = dtype,
+          .experts = source.experts,
+          .n = source.n,
+          .k = k,
+          .data = target};
+}
+
+size_t linear_scratch_bytes(const Context& context, int64_t /*rows*/, int64_t experts, int64_t n,
+                            int64_t k) {
+  const int64_t panel = context.kernels.gemm_f32.panel_columns;
+  const size_t conversion =
+      Arena::padded(static_cast<size_t>(context.num_threads() * panel * k) * sizeof(float));
+  return std::max({rows_product_scratch(context, experts, n, k),
+                   rows_product_scratch(context, experts, k, n),
+                   depth_product_scratch(context, experts, n, k), conversion});
+}
+
+}  // namespace moge
