@@ -14,6 +14,8 @@ namespace moge::kernels {
   extern const AdamWKernels kAdamW;             \
   extern const AttentionKernels kAttention;     \
   extern const ElementwiseKernels kElementwise; \
+  extern const GemmKernels kGemmF32;            \
+  extern const GemmKernels kGemmBf16;           \
   extern const LossKernels kLoss;               \
   extern const PeakKernels kPeak;               \
   extern const PermuteKernels kPermute;         \
@@ -28,6 +30,8 @@ namespace moge::kernels {
     .adamw = isa_name::kAdamW,                  \
     .attention = isa_name::kAttention,          \
     .elementwise = isa_name::kElementwise,      \
+    .gemm_f32 = isa_name::kGemmF32,             \
+    .gemm_bf16 = isa_name::kGemmBf16,           \
     .loss = isa_name::kLoss,                    \
     .peak = isa_name::kPeak,                    \
     .permute = isa_name::kPermute,              \

@@ -10,6 +10,7 @@
 #include "moge/kernels/adamw.h"
 #include "moge/kernels/attention.h"
 #include "moge/kernels/elementwise.h"
+#include "moge/kernels/gemm.h"
 #include "moge/kernels/loss.h"
 #include "moge/kernels/peak.h"
 #include "moge/kernels/permute.h"
@@ -25,6 +26,7 @@ struct Table {
   AdamWKernels adamw;
   AttentionKernels attention;
   ElementwiseKernels elementwise;
+  GemmKernels gemm_f32, gemm_bf16;
   LossKernels loss;
   PeakKernels peak;
   PermuteKernels permute;
