@@ -35,6 +35,8 @@ expect fail "an include without its room" "$here/check_layers.sh" "$work/tree"
 plant src/moge/attic/x.cc 'int x;'
 expect fail "an unknown room" "$here/check_layers.sh" "$work/tree"
 plant src/moge/core/x.h '#include <nlohmann/json.hpp>'
+expect pass "a heavy header for *.cc only" "$here/check_layers.sh" "$work/tree"
+printf '%s\n' '#include "moge/core/x.h"' > "$work/tree/src/moge/core/y.h"
 expect fail "a heavy header in a header" "$here/check_layers.sh" "$work/tree"
 mkdir -p "$work/tree/src/moge/ops"
 plant src/moge/core/CMakeLists.txt 'moge_room(core moge_ops)'
