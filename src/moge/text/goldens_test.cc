@@ -1,0 +1,86 @@
+// Every case of tokenizer goldens: ids and text equal to the reference libraries', streamed or not.
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "moge/core/files.h"
+#include "moge/text/tokenizer.h"
+
+namespace moge {
+namespace {
+
+using nlohmann::json;
+using Ids = std::vector<int32_t>;
+
+std::filesystem::path shared_goldens() {
+  const char* shared = std::getenv("MOGE_SHARED");
+  const std::filesystem::path root =
+      shared != nullptr ? shared : std::string(MOGE_SOURCE_DIR) + "/../shared";
+  return root / "goldens/tokenizers";
+}
+
+void expect_decoded(const Tokenizer& tokenizer, const Ids& ids, bool skip,
+                    const std::string& want) {
+  EXPECT_EQ(tokenizer.decode(ids, skip), want) << json(ids);
+  StreamDecoder stream(tokenizer, skip);
+  std::string streamed;
+  for (const int32_t id : ids) {
+    const std::string part = stream.push(id);
+    EXPECT_EQ(json(part).dump().find("\\ufffd\\"), std::string::npos);
+    streamed += part;
+  }
+  EXPECT_EQ(streamed + stream.flush(), want) << json(ids);
+}
+
+void check_case(const Tokenizer& tokenizer, const json& c) {
+  const auto text = c.at("text").get<std::string>();
+  const auto ids = c.at("ids").get<Ids>();
+  EXPECT_EQ(tokenizer.encode(text, true), ids) << c.at("text");
+  if (c.contains("ids_plain")) {
+    EXPECT_EQ(tokenizer.encode(text, false), c.at("ids_plain").get<Ids>()) << c.at("text");
+  }
+  if (c.contains("pieces")) {
+    const auto pieces = c.at("pieces").get<std::vector<std::string>>();
+    std::vector<std::string> got;
+    for (const int32_t id : ids) got.push_back(tokenizer.id_to_piece(id));
+    EXPECT_EQ(got, pieces) << c.at("text");
+  }
+  expect_decoded(tokenizer, ids, false, c.at("decoded"));
+  if (c.contains("decoded_skip_special"))
+    expect_decoded(tokenizer, ids, true, c.at("decoded_skip_special"));
+}
+
+/// Runs the cases of `cases` with the tokenizer of `folder`; returns how many there were.
+size_t check_folder(const std::filesystem::path& folder, const std::filesystem::path& cases) {
+  const auto tokenizer = Tokenizer::load(folder);
+  const json goldens = json::parse(read_file(cases / "cases.json"));
+  for (const json& c : goldens.at("cases")) check_case(*tokenizer, c);
+  for (const json& c : goldens.at("decode_only")) {
+    expect_decoded(*tokenizer, c.at("ids").get<Ids>(), false, c.at("decoded"));
+    if (c.contains("decoded_skip_special"))
+      expect_decoded(*tokenizer, c.at("ids").get<Ids>(), true, c.at("decoded_skip_special"));
+  }
+  return goldens.at("cases").size();
+}
+
+class SharedGoldens : public ::testing::TestWithParam<std::pair<const char*, const char*>> {};
+
+TEST_P(SharedGoldens, EqualTheReference) {
+  const auto root = shared_goldens();
+  if (!std::filesystem::exists(root))
+    GTEST_SKIP() << root << " is absent; the repository's own cases run in RepoGoldens";
+  EXPECT_EQ(check_folder(root / GetParam().first, root / GetParam().second), 239u);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Tokenizers, SharedGoldens,
+    ::testing::Values(std::pair{"gpt2_bpe", "gpt2_bpe"}, std::pair{"llama3_bpe", "llama3_bpe"},
+                      std::pair{"llama3_bpe_v5", "llama3_bpe"}, std::pair{"qwen2_bpe", "qwen2_bpe"},
+                      std::pair{"llama2_bpe", "llama2_bpe"},
+                      std::pair{"llama2_bpe_old", "llama2_bpe_old"},
+                      std::pair{"sp_unigram", "sp_unigram"}, std::pair{"sp_bpe", "sp_bpe"}),
+    [](const auto& info) { return std::string(info.param.first); });
+
+}  // namespace
+}  // namespace moge
