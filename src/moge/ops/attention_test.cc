@@ -198,5 +198,52 @@ TEST(Attention, SameBitsForAnyThreads) {
     }
 }
 
+/// sum(dout * out) of the reference for inputs x = [q, k, v].
+std::complex<double> reference_loss(const ref::AttentionShape& a,
+                                    const std::vector<std::complex<double>>& x,
+                                    const std::vector<double>& dout) {
+  const auto q = static_cast<size_t>(a.T * a.H * a.C), k = static_cast<size_t>(a.T * a.N * a.C);
+  std::vector<std::complex<double>> out(q), lse(static_cast<size_t>(a.T * a.H));
+  ref::attention_forward(a, x.data(), x.data() + q, x.data() + q + k, out.data(), lse.data());
+  std::complex<double> sum = 0;
+  for (size_t i = 0; i < q; ++i) sum += dout[i] * out[i];
+  return sum;
+}
+
+TEST(Attention, ReferenceGradientByComplexStep) {
+  constexpr double kStep = 1e-30;
+  for (int64_t window : {0, 1, 3}) {
+    const ref::AttentionShape a{6, 4, 2, 3, 0.6, window};
+    const auto q = static_cast<size_t>(a.T * a.H * a.C), k = static_cast<size_t>(a.T * a.N * a.C);
+    const std::vector<float> x = random_floats(static_cast<int64_t>(q + 2 * k), "x");
+    const std::vector<float> g = random_floats(static_cast<int64_t>(q), "g");
+    const std::vector<double> xd(x.begin(), x.end()), dout(g.begin(), g.end());
+    std::vector<double> gradient(x.size());
+    ref::attention_backward(a, xd.data(), xd.data() + q, xd.data() + q + k, dout.data(),
+                            gradient.data(), gradient.data() + q, gradient.data() + q + k);
+    for (size_t i = 0; i < x.size(); ++i) {
+      std::vector<std::complex<double>> z(x.begin(), x.end());
+      z[i] += std::complex<double>(0, kStep);
+      EXPECT_NEAR(reference_loss(a, z, dout).imag() / kStep, gradient[i],
+                  1e-12 * largest(gradient));
+    }
+  }
+}
+
+TEST(Attention, RefusesHeadsThatDoNotDivide) {
+  ThreadPool pool(1);
+  Arena scratch(1 << 20);
+  const Context context{pool, *kernels::available_tables().front(), scratch};
+  std::vector<float> x(2 * 3 * 8), lse(6);
+  const Tensor q = Tensor::of(x.data(), {2, 3, 8}), k = Tensor::of(x.data(), {2, 2, 8});
+  const std::vector<int32_t> offsets{0, 2};
+  try {
+    attention_forward(context, q, k, k, offsets, {}, q, Tensor::of(lse.data(), {2, 3}));
+    FAIL();
+  } catch (const Error& e) {
+    EXPECT_STREQ(e.what(), "[attention] 3 query heads, 2 key heads, 2 value heads, 3 output heads");
+  }
+}
+
 }  // namespace
 }  // namespace moge

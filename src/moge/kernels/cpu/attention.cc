@@ -173,7 +173,8 @@ void softmax_column(const ForwardScratch& w, int num_keys, int at) {
   for (int k = 0; k < num_keys; ++k) new_max = max(new_max, load(s + k * kL));
   // A lane that has seen no key yet keeps -inf; subtracting 0 instead avoids inf - inf.
   const Vec base = new_max == kMinusInfinity ? splat(0.0f) : new_max;
-  const Vec factor = exp2_nonpositive(old_max - base);
+  // Exactly 1 where the maximum stays: a tile that a lane does not see must not change its bits.
+  const Vec factor = new_max == old_max ? splat(1.0f) : exp2_nonpositive(old_max - base);
   Vec sum = load(w.sum_L + at) * factor;
   for (int k = 0; k < num_keys; ++k) {
     const Vec p = exp2_nonpositive(load(s + k * kL) - base);
