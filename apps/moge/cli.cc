@@ -45,7 +45,7 @@ const Command& Cli::find(const std::vector<std::string>& args) const {
   for (const Command& command : commands_)
     if (matches(command, args)) return command;
   const auto group = names_beside(commands_, args[0]);
-  if (!group.empty()) {
+  if (!args[0].empty() && !group.empty()) {
     if (args.size() == 1 || args[1].starts_with('-'))
       throw UsageError(fmt::format("'{}' is one of: {}", args[0], fmt::join(group, ", ")));
     const std::string name = args[0] + " " + args[1];
