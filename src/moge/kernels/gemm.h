@@ -1,15 +1,16 @@
 // The bricks of every matrix product C_MN = A_MK * B_KN: packing, and one packed block of rows
 // times packed panels of columns. ops/linear cuts products into such blocks.
 //
-// K is counted in units of 4 bytes: one fp32, or a pair of bf16 where the instruction set
-// multiplies pairs. Packed B: panels of `panel_columns`, [N / panel][K units][panel], columns past
-// N are zero. Packed A: tiles of at most `tile_rows` rows; within a tile, segment by segment,
-// chunks of 16 units: [chunk][tile_rows][16], so that a row's 64 bytes stay together and nothing is
-// transposed.
+// K is counted in units of 4 bytes: one fp32 or a pair of bf16.
+// Packed B: panels of `panel_columns`, [N / panel][K units][panel], columns past N are zero.
+// Packed A: tiles of at most `tile_rows` rows; within a tile, segment by segment, chunks of 16
+// units: [chunk][tile_rows][16], so that a row's 64 bytes stay together and nothing is transposed.
 //
 // Order of sums: K is cut into segments. An element is one chain of fused multiply-adds from zero
 // over a segment; the segments of a part are added in order; the parts form a binary tree. Rows,
-// columns, tiles and threads have no say in it.
+// columns, tiles and threads have no say in it. A pair of bf16 adds its odd element first, then the
+// even one, subnormals being zero: what dpbf16 does, so all instruction sets with fused
+// multiply-adds give one result.
 #pragma once
 
 #include <cstdint>
@@ -54,6 +55,7 @@ struct GemmBlock {
 struct GemmKernels {
   int tile_rows, panel_columns;
   int unit_elements;  ///< K values in one unit: 1 or 2
+  int a_floats;       ///< floats that a unit takes in packed A: 1, or 2 where pairs are split
 
   /// B[k][n] = w[n * ld + k]: a weight's rows are the columns (forward).
   void (*pack_b_rows)(const void* w, int64_t ld, int columns, int k, void* packed) noexcept;

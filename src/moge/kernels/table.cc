@@ -1,5 +1,6 @@
 #include "moge/kernels/table.h"
 
+#include <array>
 #include <cstdlib>
 
 #include "moge/core/error.h"
@@ -62,8 +63,13 @@ bool runs_avx512_bf16() {
 }  // namespace
 
 const std::vector<const Table*>& available_tables() {
-  static const Table kAll[] = {MOGE_TABLE(avx512_bf16), MOGE_TABLE(avx512), MOGE_TABLE(avx2),
-                               MOGE_TABLE(scalar)};
+  static const std::array<Table, 4> kAll = [] {
+    std::array<Table, 4> all = {MOGE_TABLE(avx512_bf16), MOGE_TABLE(avx512), MOGE_TABLE(avx2),
+                                MOGE_TABLE(scalar)};
+    // Intel starts four fp32 FMAs in the time of one dpbf16; the bits are the same either way.
+    if (__builtin_cpu_is("intel")) all[0].gemm_bf16 = all[1].gemm_bf16;
+    return all;
+  }();
   static const std::vector<const Table*> kAvailable = [] {
     const bool runs[] = {runs_avx512_bf16(), runs_avx512(), runs_avx2(), true};
     std::vector<const Table*> tables;

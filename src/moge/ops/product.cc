@@ -94,7 +94,7 @@ struct RowsPlan {
 
   RowsPlan(const GemmKernels& gemm, int64_t columns, int64_t depth, int64_t num_chunks)
       : units(ceil_div(depth, gemm.unit_elements)), chunks(num_chunks) {
-    tile_floats = chunks * kGemmChunk * gemm.tile_rows;
+    tile_floats = chunks * kGemmChunk * gemm.tile_rows * gemm.a_floats;
     tiles = std::clamp<int64_t>(kRowsFloats / std::max<int64_t>(1, tile_floats), 1, kMaxTiles);
     panels = ceil_div(columns, gemm.panel_columns);
     const int64_t fitting = kPanelFloats / std::max<int64_t>(1, units * gemm.panel_columns);
@@ -238,7 +238,7 @@ struct DepthScratch {
   float *a, *b;
 
   DepthScratch(Arena& arena, const GemmKernels& gemm) {
-    a = arena.allocate<float>(kMaxTiles * gemm.tile_rows * kGemmSegmentUnits);
+    a = arena.allocate<float>(kMaxTiles * gemm.tile_rows * gemm.a_floats * kGemmSegmentUnits);
     b = arena.allocate<float>(kDepthPanels * gemm.panel_columns * kGemmSegmentUnits);
   }
 };
@@ -333,29 +333,38 @@ void run(const Context& context, const DepthProduct& product, Groups offsets) {
 
 size_t rows_product_scratch(const Context& context, int64_t experts, int64_t columns,
                             int64_t depth) {
-  const GemmKernels& gemm = context.kernels.gemm_f32;
   const int64_t threads = context.num_threads(), segments = max_segments(depth, /*parts=*/8);
-  const RowsPlan plan(gemm, std::max<int64_t>(1, columns), depth,
-                      ceil_div(depth, kGemmChunk) + segments);
-  const int64_t tile = gemm.tile_rows * gemm.panel_columns;
-  const size_t worker = padded(std::max(plan.tile_floats, kRowsFloats), 4) +
-                        padded(plan.panels_per_block * plan.units * gemm.panel_columns, 4) +
-                        padded(kMaxTiles * kGemmPartialTiles * tile, 4);
-  const int64_t tasks = (experts + kTasksPerThread * threads) * plan.panels;
-  return padded(segments, sizeof(GemmSegment)) + padded(experts, 4) + padded(tasks, sizeof(Task)) +
-         padded(threads, sizeof(RowsScratch)) + static_cast<size_t>(threads) * worker;
+  size_t most = 0;
+  for (const GemmKernels* gemm : {&context.kernels.gemm_f32, &context.kernels.gemm_bf16}) {
+    const int64_t chunks = ceil_div(depth, gemm->unit_elements * kGemmChunk) + segments;
+    const RowsPlan plan(*gemm, std::max<int64_t>(1, columns), depth, chunks);
+    const size_t worker =
+        padded(std::max(plan.tile_floats, kRowsFloats), 4) +
+        padded(plan.panels_per_block * plan.units * gemm->panel_columns, 4) +
+        padded(kMaxTiles * kGemmPartialTiles * gemm->tile_rows * gemm->panel_columns, 4);
+    const int64_t tasks = (experts + kTasksPerThread * threads) * plan.panels;
+    most = std::max(most, padded(segments, sizeof(GemmSegment)) + padded(experts, 4) +
+                              padded(tasks, sizeof(Task)) + padded(threads, sizeof(RowsScratch)) +
+                              static_cast<size_t>(threads) * worker);
+  }
+  return most;
 }
 
 size_t depth_product_scratch(const Context& context, int64_t experts, int64_t rows,
                              int64_t columns) {
-  const GemmKernels& gemm = context.kernels.gemm_f32;
   const int64_t threads = context.num_threads();
-  const int64_t blocks = ceil_div(std::max<int64_t>(1, rows), kMaxTiles * gemm.tile_rows) *
-                         ceil_div(std::max<int64_t>(1, columns), gemm.panel_columns);
-  const size_t worker = padded(kMaxTiles * gemm.tile_rows * kGemmSegmentUnits, 4) +
-                        padded(kDepthPanels * gemm.panel_columns * kGemmSegmentUnits, 4);
-  return padded(experts, 4) + padded(experts * blocks, sizeof(Task)) +
-         padded(threads, sizeof(DepthScratch)) + static_cast<size_t>(threads) * worker;
+  size_t most = 0;
+  for (const GemmKernels* gemm : {&context.kernels.gemm_f32, &context.kernels.gemm_bf16}) {
+    const int64_t blocks = ceil_div(std::max<int64_t>(1, rows), kMaxTiles * gemm->tile_rows) *
+                           ceil_div(std::max<int64_t>(1, columns), gemm->panel_columns);
+    const size_t worker =
+        padded(kMaxTiles * gemm->tile_rows * gemm->a_floats * kGemmSegmentUnits, 4) +
+        padded(kDepthPanels * gemm->panel_columns * kGemmSegmentUnits, 4);
+    most = std::max(most, padded(experts, 4) + padded(experts * blocks, sizeof(Task)) +
+                              padded(threads, sizeof(DepthScratch)) +
+                              static_cast<size_t>(threads) * worker);
+  }
+  return most;
 }
 
 }  // namespace moge

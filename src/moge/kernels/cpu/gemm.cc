@@ -102,23 +102,30 @@ inline __attribute__((always_inline)) void finish(Sums<kRows>& sums, const GemmS
 constexpr int kPrefetchRows = 4;
 constexpr int kPrefetchFloats = 512;
 
+template <class F, int kFactor, int kRows>
+inline __attribute__((always_inline)) void multiply_unit(const float* a, const float* b,
+                                                         Sums<kRows>& sums) {
+  const Vec b0 = F::template panel<kFactor>(b), b1 = F::template panel<kFactor>(b + kLanes);
+#pragma GCC unroll 16
+  for (int m = 0; m < kRows; ++m) {
+    const Vec x = splat(a[m * kRowFloats<F> + kFactor * kGemmChunk]);
+    sums[m][0] = F::multiply_add(x, b0, sums[m][0]);
+    sums[m][1] = F::multiply_add(x, b1, sums[m][1]);
+  }
+}
+
 template <class F, int kRows>
 void multiply_tile(const float* a, const float* b, const GemmSegment& segment, const Tile& tile) {
   Sums<kRows> sums = {};
-  for (int left = segment.units; left > 0; left -= kGemmChunk, a += kChunkFloats) {
+  for (int left = segment.units; left > 0; left -= kGemmChunk, a += kChunkFloats<F>) {
     const int units = left < kGemmChunk ? left : kGemmChunk;
     for (int u = 0; u < units; ++u, b += kPanel) {
       if constexpr (kRows <= kPrefetchRows) {
         __builtin_prefetch(b + kPrefetchFloats);
         __builtin_prefetch(b + kPrefetchFloats + 16);
       }
-      const Vec b0 = load(b), b1 = load(b + kLanes);
-#pragma GCC unroll 16
-      for (int m = 0; m < kRows; ++m) {
-        const Vec x = splat(a[m * kGemmChunk + u]);
-        sums[m][0] = F::multiply_add(x, b0, sums[m][0]);
-        sums[m][1] = F::multiply_add(x, b1, sums[m][1]);
-      }
+      multiply_unit<F, 0, kRows>(a + u, b, sums);
+      if constexpr (F::kFactors > 1) multiply_unit<F, 1, kRows>(a + u, b, sums);
     }
   }
   finish<kRows>(sums, segment, tile);
@@ -134,6 +141,7 @@ TileFunction choose_tile(int rows, std::index_sequence<kIndex...>) {
 
 template <class F>
 void multiply(const GemmBlock& block) noexcept {
+  const FlushSubnormals guard(F::kFlushesSubnormals);
   const int tiles = gemm_num_tiles(block.rows, kTileRows);
   const int64_t element = block.c_is_bf16 ? 2 : 4;
   const auto* panel = static_cast<const float*>(block.b_packed);
@@ -141,8 +149,8 @@ void multiply(const GemmBlock& block) noexcept {
     for (int s = 0; s < block.num_segments; ++s) {
       const GemmSegment& segment = block.segments[s];
       const float* a =
-          static_cast<const float*>(block.a_packed) + int64_t{segment.chunk} * kChunkFloats;
-      for (int t = 0; t < tiles; ++t, a += int64_t{block.chunks} * kChunkFloats) {
+          static_cast<const float*>(block.a_packed) + int64_t{segment.chunk} * kChunkFloats<F>;
+      for (int t = 0; t < tiles; ++t, a += int64_t{block.chunks} * kChunkFloats<F>) {
         const int m = gemm_tile_begin(block.rows, tiles, t);
         const int rows = gemm_tile_begin(block.rows, tiles, t + 1) - m;
         const Tile tile = {
@@ -176,6 +184,7 @@ constexpr GemmKernels make_kernels() {
   return {.tile_rows = kTileRows,
           .panel_columns = kPanel,
           .unit_elements = F::kUnit,
+          .a_floats = F::kFactors,
           .pack_b_rows = pack_b_rows<F>,
           .pack_b_columns = pack_b_columns<F>,
           .pack_a_rows = pack_a_rows<F>,

@@ -11,12 +11,16 @@ namespace {
 using moge::kernels::gemm_num_tiles;
 using moge::kernels::gemm_tile_begin;
 using moge::kernels::GemmSegment;
-using moge::kernels::kGemmChunk;
 
 constexpr int kTileRows =
     kLanes == 16 ? 14 : 6;  // two vectors a row and the sums fill the registers
 constexpr int kPanel = 2 * kLanes;
-constexpr int kChunkFloats = kTileRows * kGemmChunk;
+
+/// Floats of a row, and of a tile, within one chunk of packed A.
+template <class F>
+constexpr int kRowFloats = kGemmChunk* F::kFactors;
+template <class F>
+constexpr int kChunkFloats = kTileRows* kRowFloats<F>;
 
 /// One step of a transposition: swaps the blocks of `kStep` lanes off the diagonal of a and b.
 template <int kStep, size_t... kLane>
@@ -85,18 +89,18 @@ void pack_a_rows(const void* x, int64_t ld, int rows, int k, const GemmSegment* 
   const auto* source = static_cast<const typename F::Source*>(x);
   const GemmSegment& end = segments[num_segments - 1];
   const int64_t tile_floats =
-      int64_t{end.chunk + (end.units + kGemmChunk - 1) / kGemmChunk} * kChunkFloats;
+      int64_t{end.chunk + (end.units + kGemmChunk - 1) / kGemmChunk} * kChunkFloats<F>;
   const int tiles = gemm_num_tiles(rows, kTileRows);
   for (int t = 0, m = 0; t < tiles; ++t)
     for (int first = m, next = gemm_tile_begin(rows, tiles, t + 1); m < next; ++m)
       for (int s = 0; s < num_segments; ++s) {
         const int begin = segments[s].begin, units = segments[s].units;
         float* to = static_cast<float*>(packed) + t * tile_floats +
-                    int64_t{segments[s].chunk} * kChunkFloats + (m - first) * kGemmChunk;
-        for (int u = 0; u < units; u += kGemmChunk, to += kChunkFloats)
+                    int64_t{segments[s].chunk} * kChunkFloats<F> + (m - first) * kRowFloats<F>;
+        for (int u = 0; u < units; u += kGemmChunk, to += kChunkFloats<F>)
           for (int i = 0; i < kGemmChunk; i += kLanes) {
             const int at = (begin + u + i) * F::kUnit;
-            store(to + i, units_along_k<F>(source + m * ld + at, k - at));
+            F::store_a(to + i, units_along_k<F>(source + m * ld + at, k - at));
           }
       }
 }
@@ -108,7 +112,7 @@ void pack_a_columns(const void* x, int64_t ld, int rows, int k, void* packed) no
   auto* to = static_cast<float*>(packed);
   for (int t = 0; t < tiles; ++t) {
     const int m0 = gemm_tile_begin(rows, tiles, t), m1 = gemm_tile_begin(rows, tiles, t + 1);
-    for (int chunk = 0; chunk < units; chunk += kGemmChunk, to += kChunkFloats)
+    for (int chunk = 0; chunk < units; chunk += kGemmChunk, to += kChunkFloats<F>)
       for (int u = chunk; u < chunk + kGemmChunk && u < units; u += kLanes)
         for (int m = m0; m < m1; m += kLanes) {
           Vec block[kLanes];
@@ -119,10 +123,10 @@ void pack_a_columns(const void* x, int64_t ld, int rows, int k, void* packed) no
                 row < k ? units_across_k<F>(source + row * ld + m, ld, rows - m, k - row) : Vec{};
           }
           transpose_step<1>(block);
-          float* row_out = to + (m - m0) * kGemmChunk + (u - chunk);
+          float* row_out = to + (m - m0) * kRowFloats<F> + (u - chunk);
 #pragma GCC unroll 16
           for (int i = 0; i < kLanes; ++i)
-            if (m + i < m1) store(row_out + i * kGemmChunk, block[i]);
+            if (m + i < m1) F::store_a(row_out + i * kRowFloats<F>, block[i]);
         }
   }
 }
