@@ -174,7 +174,8 @@ std::string compare_reals(const Array& array, Values<double>& want) {
   for (int64_t i = 0; i < operand.numel(); ++i) {
     const double w = expected[i], g = array.get(i);
     const double norm = norms != want.reals.end() ? norms->second[i] : std::max(std::abs(w), mean);
-    const double limit = unit * std::abs(w) + operand.options.tolerance * 0x1p-24 * norm;
+    const double limit = unit * std::max(std::abs(w), 0x1p-125) +  // subnormals: one step
+                         operand.options.tolerance * 0x1p-24 * norm;
     if (std::isfinite(w) ? std::abs(g - w) <= limit : same_class(g, w)) continue;
     return fmt::format("{}[{}] is {:.9g}, want {:.9g} (off by {:.3g}, limit {:.3g})", operand.name,
                        i, g, w, g - w, limit);
