@@ -39,9 +39,12 @@ struct BlockActivations {
   Tensor dprobs_E, router_lse_T;  ///< of the router's losses
 };
 
-/// Allocates: first what the layer keeps from `own`, then the rest from `workspace`, which layers
-/// share (reset it to the same mark for each).
-BlockActivations make_activations(Arena& own, Arena& workspace, const ModelConfig& config,
+/// Where memory comes from: an Arena, or a part of one.
+using Allocate = FunctionRef<void*(int64_t bytes)>;
+
+/// Takes what the layer keeps from `own` and the rest from `workspace`, which layers share: it
+/// starts anew for each.
+BlockActivations make_activations(Allocate own, Allocate workspace, const ModelConfig& config,
                                   int64_t layer, int64_t num_tokens, DType dtype, Keep keep,
                                   Recompute recompute);
 
@@ -49,17 +52,18 @@ BlockActivations make_activations(Arena& own, Arena& workspace, const ModelConfi
 struct BlockGradients {
   Tensor dffn_out_TD;  ///< gradient of the MLP's output in the activations' dtype
   Tensor dout_RD, dact_RF, dgate_up_R2F, drows_RD;
-  Tensor dweights_TK, dlogits_TE, dlogits_cast_TE;
-  Tensor dshared_out_TD, dshared_gate_T, dshared_gate_cast_T, dshared_act_TS, dshared_gate_up_T2S;
+  Tensor dweights_TK, dlogits_TE, drouter_scale_E;
+  Tensor dshared_out_TD, dshared_gate_T, dshared_gate_cast_T1, dshared_act_TS, dshared_gate_up_T2S;
   Tensor dffn_in_TD;  ///< fp32
   Tensor dattn_out_TD, dattn_TA, dqk_TQ, dqkv_TP;
   Tensor dattn_in_TD;  ///< fp32
 };
 
-BlockGradients make_gradients(Arena& arena, const ModelConfig& config, int64_t layer,
+BlockGradients make_gradients(Allocate allocate, const ModelConfig& config, int64_t layer,
                               int64_t num_tokens, DType dtype);
 
-/// Bytes that make_activations takes from `own` and from `workspace`, and make_gradients takes.
+/// Bytes that make_activations takes from `own` and from `workspace`, and make_gradients takes, by
+/// formulas: see activation_bytes.cc.
 struct ActivationBytes {
   int64_t kept = 0, workspace = 0;
 };

@@ -45,9 +45,10 @@ struct Layer {
 void block_forward(const Context& context, const Layer& layer, const Batch& batch,
                    const BlockActivations& acts, const Tensor& out_TD);
 
-/// Brings back what `recompute` did not keep, with the same bits as the first time.
+/// Brings back what `recompute` did not keep, with the same bits as the first time; out_TD is
+/// overwritten where that takes the whole forward pass.
 void block_recompute(const Context& context, const Layer& layer, const Batch& batch,
-                     Recompute recompute, const BlockActivations& acts);
+                     Recompute recompute, const BlockActivations& acts, const Tensor& out_TD);
 
 /// How the router's losses enter the gradient of one layer.
 struct RouterLossScale {

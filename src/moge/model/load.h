@@ -38,12 +38,12 @@ LoadedModel load_model(const Context& context, const ModelSource& source,
                        const LoadOptions& options);
 
 /// Fills fp32 parameters from the checkpoint, or with the preset's seeded weights.
-void load_params(const Context& context, const ModelSource& source, uint64_t seed,
+void load_params(ThreadPool& threads, const ModelSource& source, uint64_t seed,
                  const Params& params);
 
 /// Writes config.json, model.safetensors (in shards above 5 GB) and, for families that
 /// transformers lacks, our modeling files. Other files of the folder are left alone.
-void save_model(const Context& context, const std::filesystem::path& folder,
-                const ModelConfig& config, const Params& params, DType dtype);
+void save_model(const std::filesystem::path& folder, const ModelConfig& config,
+                const Params& params, DType dtype);
 
 }  // namespace moge

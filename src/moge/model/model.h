@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <vector>
 
@@ -17,10 +18,15 @@ struct Model {
   DType dtype = DType::kF32;  ///< of activations and matrices
   RopeTable rope;
   Buffer rope_storage;
+  std::unique_ptr<ExpertDispatch> dispatch;  ///< local unless replaced
+  std::unique_ptr<PartialSum> sum;
 
   /// `positions` bounds the sequences that the RoPE table serves (0: config.max_position).
   static Model make(const ModelConfig& config, ModelWeights weights, DType dtype,
                     int64_t positions = 0);
+  Layer layer(int64_t index) const {
+    return {config, index, weights.layers[index], rope, *dispatch, *sum};
+  }
 };
 
 /// Called after each layer's forward with what it left behind (balance at log steps, expert maps).
@@ -53,8 +59,9 @@ struct LossOptions {
 };
 
 struct LossResult {
-  double loss_sum = 0.0;  ///< of the tokens' masked losses (z-loss included where it is on)
+  double loss_sum = 0.0;  ///< cross-entropy of the tokens, each times its mask
   double mask_sum = 0.0;
+  double z_sum = 0.0;                  ///< z_coeff * lse^2 of the tokens, each times its mask
   std::span<const double> aux_L;       ///< balancing loss by layer, 0 in dense layers
   std::span<const double> router_z_L;  ///< router_z_coeff * mean lse^2 by layer
 };
@@ -70,14 +77,22 @@ class StepBuffers {
 
   int64_t num_tokens;
   Recompute recompute;
-  std::vector<BlockActivations> layers;
+  std::vector<BlockActivations> layers;   ///< what is not kept lies in one shared workspace
   std::vector<BlockGradients> gradients;  ///< by layer; all layers share the memory
   Tensor x_TD, dx_TD;                     ///< last layer's output; gradient of the residual stream
-  Tensor final_TD, final_rstd_T, dfinal_TD;
-  Tensor logits_CV, dlogits_CV;  ///< one chunk of rows
+  Tensor final_TD, final_rstd_T;          ///< the head's input
+  Tensor dfinal_TD, logits_CV, dlogits_CV;  ///< of the head, a chunk of rows at a time; they share
+                                            ///< the memory of workspace and gradients
   Tensor loss_T, lse_T;
   std::vector<double> aux_L, router_z_L;
+
+  const Tensor& output_of(int64_t layer) const {
+    return layer + 1 < static_cast<int64_t>(layers.size()) ? layers[layer + 1].x_TD : x_TD;
+  }
 };
+
+/// Rows of logits that exist at a time.
+int64_t head_chunk_rows(const ModelConfig& config, int64_t num_tokens);
 
 /// targets_T (i32; < 0: none) and mask_T (fp32). Gradients are added to `grads`.
 LossResult loss_forward_backward(const Context& context, const Model& model, const Batch& batch,
@@ -85,8 +100,9 @@ LossResult loss_forward_backward(const Context& context, const Model& model, con
                                  const LossOptions& options, StepBuffers& buffers,
                                  const Params& grads, const LayerObserver* observe = nullptr);
 
-/// The loss alone (validation).
+/// The losses alone (validation); options.scale does not matter.
 LossResult loss_forward(const Context& context, const Model& model, const Batch& batch,
-                        const Tensor& targets_T, const Tensor& mask_T, StepBuffers& buffers);
+                        const Tensor& targets_T, const Tensor& mask_T, const LossOptions& options,
+                        StepBuffers& buffers, const LayerObserver* observe = nullptr);
 
 }  // namespace moge

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "moge/config/model_config.h"
+#include "moge/runtime/thread_pool.h"
 #include "moge/tensor/tensor.h"
 
 namespace moge {
@@ -56,6 +57,7 @@ struct ParamTensor {
   std::vector<int64_t> shape;
   int64_t offset = 0, numel = 0;  ///< in the flat buffer; offsets are multiples of 16 elements
   std::vector<CheckpointPart> parts;
+  std::string fused_name;  ///< under which a checkpoint may hold all experts as one tensor
 };
 
 /// Every tensor of the model in the order of the flat buffer (embedding, layers, final norm, head).
@@ -84,10 +86,11 @@ void for_each_checkpoint_tensor(const ModelConfig& config, const Params& params,
                                 const TensorVisitor& visit);
 
 /// Random weights keyed by (seed, checkpoint name, element): matrices normal(0, initializer_range),
-/// norms and router_scale 1, biases 0.
-void init_params(const ModelConfig& config, uint64_t seed, const Params& params);
+/// norms and router_scale 1, biases 0. Padding is left alone.
+void init_params(ThreadPool& threads, const ModelConfig& config, uint64_t seed,
+                 const Params& params);
 /// Elements [begin, end) of one checkpoint tensor of that initialisation.
-void init_elements(const ModelConfig& config, uint64_t seed, const std::string& name, int64_t begin,
-                   int64_t end, float* out);
+void init_elements(const ModelConfig& config, uint64_t seed, const std::string& name,
+                   TensorKind kind, int64_t begin, int64_t end, float* out);
 
 }  // namespace moge

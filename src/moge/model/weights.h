@@ -31,6 +31,9 @@ struct ModelWeights {
   std::vector<LayerWeights> layers;
 };
 
+/// {format, view} of a row-major matrix or stack of matrices; absent stays absent.
+Weight weight_of(const Tensor& row_major);
+
 /// Views for training. fp32: of `params` themselves. bf16: matrices are views of `bf16_flat`, which
 /// has the layout of params.flat and is kept up to date by the optimizer; vectors stay fp32.
 ModelWeights training_weights(const ModelConfig& config, const Params& params,

@@ -1,0 +1,125 @@
+#include "moge/model/block.h"
+
+#include <cmath>
+
+#include "moge/model/block_parts.h"
+
+namespace moge {
+
+namespace {
+/// Queries and keys: normed where the family norms them, then rotated.
+void norm_and_rotate(const Context& context, const Layer& layer, const Batch& batch,
+                     const BlockActivations& a) {
+  const LayerWeights& w = layer.weights;
+  const float eps = static_cast<float>(layer.config.rms_norm_eps);
+  if (layer.config.qk_norm != QkNorm::kNone)
+    for_normed(layer.config, a.qkv_TP, a.qk_TQ, a.qk_TQ,
+               [&](bool q, const Tensor& x, const Tensor& y, const Tensor&) {
+                 rmsnorm_forward(context, x, q ? w.q_norm : w.k_norm, eps, y,
+                                 q ? a.q_rstd : a.k_rstd);
+               });
+  const Heads used = attention_heads(layer.config, a);
+  rope_forward(context, used.q_THC, batch.positions_T, layer.rope);
+  rope_forward(context, used.k_TNC, batch.positions_T, layer.rope);
+}
+
+/// Attention over the batch's own rows, or, serving, over the paged cache.
+void attend(const Context& context, const Layer& layer, const Batch& batch,
+            const BlockActivations& a) {
+  const Heads h = attention_heads(layer.config, a);
+  const Tensor out_THC = a.attn_TA.split_last(layer.config.head_dim);
+  const AttentionOptions options = attention_options(layer);
+  if (batch.paged()) {
+    const PagedKv& cache = batch.caches[layer.index];
+    kv_write(context, h.k_TNC, h.v_TNC, batch.slices, cache);
+    paged_attention(context, h.q_THC, batch.slices, cache, options, out_THC);
+  } else {
+    attention_forward(context, h.q_THC, h.k_TNC, h.v_TNC, batch.offsets, options, out_THC,
+                      a.lse_TH);
+  }
+}
+
+/// out_TD = MLP of one dense layer: a group of one expert.
+void mlp_forward(const Context& context, const Layer& layer, const BlockActivations& a,
+                 const Tensor& out_TD) {
+  const LayerWeights& w = layer.weights;
+  linear_forward(context, a.ffn_in_TD, w.w_gate_up_E2FD, {}, {}, a.gate_up_R2F);
+  swiglu_forward(context, a.gate_up_R2F, a.act_RF);
+  linear_forward(context, a.act_RF, w.w_down_EDF, {}, {}, out_TD, {.sum_in_eighths = true});
+}
+
+/// out_TD += the always-on expert, behind a sigmoid gate where the family has one.
+void shared_expert_forward(const Context& context, const Layer& layer, const BlockActivations& a,
+                           const Tensor& out_TD) {
+  const LayerWeights& w = layer.weights;
+  linear_forward(context, a.ffn_in_TD, w.w_shared_gate_up_2SD, {}, {}, a.shared_gate_up_T2S);
+  swiglu_forward(context, a.shared_gate_up_T2S, a.shared_act_TS);
+  if (!layer.config.moe.shared_gate) {
+    linear_forward(context, a.shared_act_TS, w.w_shared_down_DS, {}, {}, out_TD,
+                   {.accumulate = true, .sum_in_eighths = true});
+    return;
+  }
+  linear_forward(context, a.ffn_in_TD, w.w_shared_gate_1D, {}, {},
+                 a.shared_gate_T.reshape({a.shared_gate_T.dim(0), 1}));
+  linear_forward(context, a.shared_act_TS, w.w_shared_down_DS, {}, {}, a.shared_out_TD,
+                 {.sum_in_eighths = true});
+  sigmoid_gate_forward(context, a.shared_gate_T, a.shared_out_TD, out_TD);
+}
+
+/// out_TD = mixture of (grouped) experts, paper section 2.2.
+void moe_forward(const Context& context, const Layer& layer, const BlockActivations& a,
+                 const Tensor& out_TD) {
+  const LayerWeights& w = layer.weights;
+  const Routing& r = a.routing;
+  linear_forward(context, a.ffn_in_TD, w.w_router_ED, {}, {}, a.router_logits_TE);
+  route_forward(context, a.router_logits_TE, w.router_scale_E, route_options(layer.config),
+                r.probs_TE, r.ids_TK, r.weights_TK);
+  layer.dispatch.plan(context, r);
+  layer.dispatch.send(context, r, a.ffn_in_TD, a.rows_RD);
+  linear_forward(context, a.rows_RD, w.w_gate_up_E2FD, groups_of(r), {}, a.gate_up_R2F);
+  swiglu_forward(context, a.gate_up_R2F, a.act_RF);
+  linear_forward(context, a.act_RF, w.w_down_EDF, groups_of(r), {}, a.out_RD,
+                 {.sum_in_eighths = true});
+  layer.dispatch.combine(context, r, a.out_RD, layer.config.moe.num_groups, out_TD);
+  if (layer.config.moe.shared_width > 0) shared_expert_forward(context, layer, a, out_TD);
+}
+}  // namespace
+
+void block_forward(const Context& context, const Layer& layer, const Batch& batch,
+                   const BlockActivations& a, const Tensor& out_TD) {
+  const LayerWeights& w = layer.weights;
+  const float eps = static_cast<float>(layer.config.rms_norm_eps);
+
+  rmsnorm_forward(context, a.x_TD, w.attn_norm_D, eps, a.attn_in_TD, a.attn_rstd_T);
+  linear_forward(context, a.attn_in_TD, w.w_qkv_PD, {}, w.b_qkv_P, a.qkv_TP);
+  norm_and_rotate(context, layer, batch, a);
+  attend(context, layer, batch, a);
+  linear_forward(context, a.attn_TA, w.w_o_DA, {}, layer.sum.bias_of_product(w.b_o_D), a.mid_TD,
+                 {.sum_in_eighths = true});
+  layer.sum.sum(context, w.b_o_D, a.mid_TD);
+  add(context, a.x_TD, a.mid_TD);
+
+  rmsnorm_forward(context, a.mid_TD, w.ffn_norm_D, eps, a.ffn_in_TD, a.ffn_rstd_T);
+  if (layer.moe())
+    moe_forward(context, layer, a, out_TD);
+  else
+    mlp_forward(context, layer, a, out_TD);
+  layer.sum.sum(context, {}, out_TD);
+  add(context, a.mid_TD, out_TD);
+}
+
+void block_recompute(const Context& context, const Layer& layer, const Batch& batch,
+                     Recompute recompute, const BlockActivations& a, const Tensor& out_TD) {
+  if (recompute == Recompute::kOff) return;
+  if (recompute == Recompute::kFull) return block_forward(context, layer, batch, a, out_TD);
+  const LayerWeights& w = layer.weights;
+  const float eps = static_cast<float>(layer.config.rms_norm_eps);
+  rmsnorm_forward(context, a.x_TD, w.attn_norm_D, eps, a.attn_in_TD, a.attn_rstd_T);
+  if (layer.config.qk_norm != QkNorm::kNone) norm_and_rotate(context, layer, batch, a);
+  rmsnorm_forward(context, a.mid_TD, w.ffn_norm_D, eps, a.ffn_in_TD, a.ffn_rstd_T);
+  if (layer.moe()) layer.dispatch.send(context, a.routing, a.ffn_in_TD, a.rows_RD);
+  swiglu_forward(context, a.gate_up_R2F, a.act_RF);
+  if (a.shared_act_TS) swiglu_forward(context, a.shared_gate_up_T2S, a.shared_act_TS);
+}
+
+}  // namespace moge

@@ -1,0 +1,32 @@
+#include "moge/model/seams.h"
+
+namespace moge {
+
+void LocalDispatch::plan(const Context& context, const Routing& r) {
+  sort_by_expert(context, r.ids_TK, r.offsets_E1.dim(0) - 1, r.offsets_E1, r.row_of_TK,
+                 r.token_of_R);
+}
+
+void LocalDispatch::send(const Context& context, const Routing& r, const Tensor& x_TD,
+                         const Tensor& rows_RD) {
+  permute_forward(context, x_TD, r.token_of_R, rows_RD);
+}
+
+void LocalDispatch::send_backward(const Context& context, const Routing& r, const Tensor& drows_RD,
+                                  const Tensor& dx_TD) {
+  permute_backward(context, drows_RD, r.row_of_TK, dx_TD);
+}
+
+void LocalDispatch::combine(const Context& context, const Routing& r, const Tensor& rows_RD,
+                            int64_t num_groups, const Tensor& y_TD) {
+  combine_forward(context, rows_RD, r.row_of_TK, r.weights_TK, num_groups, /*accumulate=*/false,
+                  y_TD);
+}
+
+void LocalDispatch::combine_backward(const Context& context, const Routing& r, const Tensor& dy_TD,
+                                     const Tensor& rows_RD, const Tensor& drows_RD,
+                                     const Tensor& dweights_TK) {
+  moge::combine_backward(context, dy_TD, rows_RD, r.row_of_TK, r.weights_TK, drows_RD, dweights_TK);
+}
+
+}  // namespace moge
