@@ -59,8 +59,8 @@ struct AttentionKernels {
 constexpr int64_t attention_padded_dim(int64_t head_dim) { return (head_dim + 15) / 16 * 16; }
 /// Floats of scratch that one call of forward or backward needs (64-byte aligned).
 constexpr int64_t attention_scratch_floats(int64_t head_dim) {
-  return 9 * kAttentionLanes * attention_padded_dim(head_dim) +
-         2 * kAttentionKeys * kAttentionLanes + 8 * kAttentionLanes;
+  return 7 * kAttentionLanes * attention_padded_dim(head_dim) +
+         2 * kAttentionKeys * kAttentionLanes + 3 * kAttentionLanes;
 }
 
 }  // namespace moge::kernels

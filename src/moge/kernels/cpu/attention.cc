@@ -1,178 +1,61 @@
 // Flash-style attention (Dao 2023) over blocks of lanes (kernels/attention.h). Scores are held
 // transposed, S[key][lane], so that softmax runs down the columns of vectors, and every product is
-// "broadcast a key's element times a vector of lanes". Scores are in units of log2.
-// C head dim, Cp the same rounded up to 16.
+// "broadcast an element, times a vector". Scores are in units of log2.
+// C head dim, Cp the same rounded up to 16, L lanes of a block, K keys of a tile.
 #include "moge/kernels/attention.h"
 
-#include "moge/kernels/cpu/math.inl"
+#include "moge/kernels/cpu/attention_lanes.inl"
 #include "moge/kernels/cpu/tile_product.inl"
 
 namespace {
 
-using moge::kernels::attention_padded_dim;
 using moge::kernels::AttentionBackward;
-using moge::kernels::AttentionForward;
-using moge::kernels::AttentionKeys;
-using moge::kernels::kAttentionKeys;
-using moge::kernels::kAttentionLanes;
 
-constexpr int kL = kAttentionLanes;
 constexpr float kLog2E = 1.44269504088896f, kLn2 = 0.693147180559945f;
-constexpr float kMinusInfinity = -__builtin_inff();
 
-/// 2^t for t <= 0 (a little above is fine); 0 below -126. Degree 5, relative error 7.5e-8.
-inline Vec exp2_nonpositive(Vec t) {
-  const Vec magic = splat(12582912.0f);  // 1.5 * 2^23: the sum's low bits are the rounded integer
-  const Vec shifted = t + magic;
-  const Vec r = t - (shifted - magic);
-  Vec p = fma(splat(1.32764722e-3f), r, splat(9.67554133e-3f));
-  p = fma(p, r, splat(5.55071327e-2f));
-  p = fma(p, r, splat(2.40221197e-1f));
-  p = fma(p, r, splat(6.93146967e-1f));
-  p = fma(p, r, splat(1.00000007f));
-  const Vec power = (Vec)((VecI)p + ((VecI)shifted << 23));
-  return t < -126.0f ? splat(0.0f) : power;
-}
+/// Takes consecutive parts of a block of floats.
+class Parts {
+ public:
+  explicit Parts(float* at) : at_(at) {}
+  float* take(int64_t floats) { return (at_ += floats) - floats; }
 
-/// Where the lanes of a block stand, and which keys they see.
-struct Lanes {
-  int64_t first;     ///< lane number of lane 0
-  int num, vectors;  ///< lanes in use, and whole vectors that hold them
-  int64_t first_position, last_position;
-  int32_t position[kL];  ///< of every lane; those beyond num stand at last_position
+ private:
+  float* at_;
 };
 
-Lanes place_lanes(const AttentionForward& f, int64_t first, int num) {
-  Lanes lanes;
-  lanes.first = first;
-  lanes.num = num;
-  lanes.vectors = (num + kLanes - 1) / kLanes;
-  for (int l = 0; l < kL; ++l) {
-    const int64_t lane = first + (l < num ? l : num - 1);
-    lanes.position[l] = static_cast<int32_t>(f.first_position + lane / f.group);
-  }
-  lanes.first_position = lanes.position[0];
-  lanes.last_position = lanes.position[kL - 1];
-  return lanes;
-}
-
-/// Element offset of a lane's row in q-like arrays.
-inline int64_t lane_offset(const AttentionForward& f, int64_t lane, int64_t stride) {
-  return lane / f.group * stride + lane % f.group * f.head_dim;
-}
-
-inline float element(const void* p, bool bf16, int64_t i) {
-  return bf16 ? float(static_cast<const BFloat16*>(p)[i]) : static_cast<const float*>(p)[i];
-}
-inline void put(void* p, bool bf16, int64_t i, float x) {
-  if (bf16)
-    static_cast<BFloat16*>(p)[i] = BFloat16(x);
-  else
-    static_cast<float*>(p)[i] = x;
-}
-
-/// rows[l][0..Cp) = the lanes' rows in fp32, zero beyond C and beyond num.
-void pack_rows(const AttentionForward& f, const Lanes& lanes, const void* x, int64_t stride,
-               float* rows) {
-  const int C = f.head_dim, Cp = static_cast<int>(attention_padded_dim(C));
-  for (int l = 0; l < kL; ++l) {
-    const bool used = l < lanes.num;
-    const int64_t at = used ? lane_offset(f, lanes.first + l, stride) : 0;
-    for (int c = 0; c < Cp; ++c)
-      rows[l * Cp + c] = used && c < C ? element(x, f.bf16, at + c) : 0.0f;
-  }
-}
-
-/// columns[c][l] = factor * rows[l][c]
-void transpose(const float* rows, int C, float factor, float* columns) {
-  const int64_t Cp = attention_padded_dim(C);
-  for (int c = 0; c < C; ++c)
-    for (int l = 0; l < kL; ++l) columns[c * kL + l] = factor * rows[l * Cp + c];
-}
-
-/// A tile of keys or values as fp32 rows.
-struct Rows {
-  const float* at;
-  int64_t stride;
-};
-
-/// Positions [begin, end) of k or v; copied to `tile` unless they already lie so.
-Rows fetch(const AttentionKeys& keys, const void* base, int64_t stride, int64_t begin, int64_t end,
-           int C, float* tile) {
-  const bool one_block =
-      !keys.block_table || begin / keys.block_rows == (end - 1) / keys.block_rows;
-  const auto offset = [&](int64_t p) {
-    if (!keys.block_table) return p * stride;
-    return keys.block_table[p / keys.block_rows] * keys.block_stride + p % keys.block_rows * stride;
-  };
-  if (!keys.bf16 && one_block) return {static_cast<const float*>(base) + offset(begin), stride};
-  const int64_t Cp = attention_padded_dim(C);
-  for (int64_t p = begin; p < end; ++p) {
-    float* row = tile + (p - begin) * Cp;
-    const int64_t at = offset(p);
-    for (int c = 0; c < C; ++c) row[c] = element(base, keys.bf16, at + c);
-  }
-  return {tile, Cp};
-}
-
-/// Keys [begin, end) of the tile at `tile_begin` that any lane sees.
-struct KeyRange {
-  int64_t begin, end;
-};
-KeyRange visible_keys(const AttentionForward& f, const Lanes& lanes, int64_t tile_begin) {
-  int64_t begin = tile_begin;
-  if (f.window > 0 && lanes.first_position - f.window + 1 > begin)
-    begin = lanes.first_position - f.window + 1;
-  const int64_t tile_end = tile_begin + kAttentionKeys;
-  return {begin, lanes.last_position + 1 < tile_end ? lanes.last_position + 1 : tile_end};
-}
-int64_t first_tile(const AttentionForward& f, const Lanes& lanes) {
-  if (f.window <= 0 || lanes.first_position < f.window) return 0;
-  return (lanes.first_position - f.window + 1) / kAttentionKeys * kAttentionKeys;
-}
-
-/// Whether some lane does not see some key of the range.
-bool needs_mask(const AttentionForward& f, const Lanes& lanes, KeyRange range) {
-  return range.end - 1 > lanes.first_position ||
-         (f.window > 0 && range.begin <= lanes.last_position - f.window);
-}
-
-/// s[key][lane] = value where the lane does not see the key.
-void mask(const AttentionForward& f, const Lanes& lanes, KeyRange range, float value, float* s) {
-  const int64_t reach = f.window > 0 ? f.window : lanes.last_position + 1;
-  for (int64_t key = range.begin; key < range.end; ++key)
-    for (int l = 0; l < lanes.vectors * kLanes; ++l) {
-      const int64_t back = lanes.position[l] - key;
-      if (back < 0 || back >= reach) s[(key - range.begin) * kL + l] = value;
-    }
+inline void fill(float* x, int64_t n, float value) {
+  for (int64_t i = 0; i < n; i += kLanes) store(x + i, splat(value));
 }
 
 struct ForwardScratch {
-  float *q_CL, *o_CL, *s_KL, *k_KC, *v_KC, *max_L, *sum_L, *factor_L, *rows_LC;
+  ForwardScratch(Parts parts, int64_t Cp)
+      : rows_LC(parts.take(kL * Cp)),
+        q_CL(parts.take(Cp * kL)),
+        o_CL(parts.take(Cp * kL)),
+        tile_KC(parts.take(kAttentionKeys * Cp)),
+        s_KL(parts.take(kAttentionKeys * kL)),
+        max_L(parts.take(kL)),
+        sum_L(parts.take(kL)),
+        factor_L(parts.take(kL)) {}
+  float *rows_LC, *q_CL, *o_CL, *tile_KC, *s_KL, *max_L, *sum_L, *factor_L;
 };
-ForwardScratch forward_scratch(float* p, int64_t Cp) {
-  ForwardScratch s;
-  const auto take = [&p](int64_t floats) { return (p += floats) - floats; };
-  s.q_CL = take(Cp * kL);
-  s.o_CL = take(Cp * kL);
-  s.s_KL = take(kAttentionKeys * kL);
-  s.k_KC = take(kAttentionKeys * Cp);
-  s.v_KC = take(kAttentionKeys * Cp);
-  s.rows_LC = take(kL * Cp);
-  s.max_L = take(kL);
-  s.sum_L = take(kL);
-  s.factor_L = take(kL);
-  return s;
+
+inline Vec column_max(const float* s_KL, int num_keys, Vec start) {
+  Vec best[4] = {start, start, start, start};  // four chains hide the latency
+  int k = 0;
+  for (; k + 4 <= num_keys; k += 4)
+    for (int i = 0; i < 4; ++i) best[i] = max(best[i], load(s_KL + (k + i) * kL));
+  for (; k < num_keys; ++k) best[0] = max(best[0], load(s_KL + k * kL));
+  return max(max(best[0], best[1]), max(best[2], best[3]));
 }
 
 /// One tile's online softmax down column `at`: s becomes 2^(s - max); max, sum and factor updated.
 void softmax_column(const ForwardScratch& w, int num_keys, int at) {
   float* s = w.s_KL + at;
   const Vec old_max = load(w.max_L + at);
-  Vec new_max = old_max;
-  for (int k = 0; k < num_keys; ++k) new_max = max(new_max, load(s + k * kL));
+  const Vec new_max = column_max(s, num_keys, old_max);
   // A lane that has seen no key yet keeps -inf; subtracting 0 instead avoids inf - inf.
-  const Vec base = new_max == kMinusInfinity ? splat(0.0f) : new_max;
+  const Vec base = new_max == -__builtin_inff() ? splat(0.0f) : new_max;
   // Exactly 1 where the maximum stays: a tile that a lane does not see must not change its bits.
   const Vec factor = new_max == old_max ? splat(1.0f) : exp2_nonpositive(old_max - base);
   Vec sum = load(w.sum_L + at) * factor;
@@ -188,84 +71,106 @@ void softmax_column(const ForwardScratch& w, int num_keys, int at) {
 
 void forward_tile(const AttentionForward& f, const Lanes& lanes, KeyRange range,
                   const ForwardScratch& w) {
-  const int C = f.head_dim, num_keys = static_cast<int>(range.end - range.begin);
-  const Rows k = fetch(f.keys, f.keys.k, f.keys.k_stride, range.begin, range.end, C, w.k_KC);
-  multiply({.a = k.at,
-            .a_row = k.stride,
-            .a_step = 1,
-            .b = w.q_CL,
-            .b_stride = kL,
-            .depth = C,
-            .out = w.s_KL,
-            .out_stride = kL},
-           num_keys, lanes.vectors);
-  if (needs_mask(f, lanes, range)) mask(f, lanes, range, kMinusInfinity, w.s_KL);
-  for (int j = 0; j < lanes.vectors; ++j) softmax_column(w, num_keys, j * kLanes);
-  const Rows v = fetch(f.keys, f.keys.v, f.keys.v_stride, range.begin, range.end, C, w.v_KC);
-  multiply({.a = v.at,
-            .a_row = 1,
-            .a_step = v.stride,
-            .b = w.s_KL,
-            .b_stride = kL,
-            .depth = num_keys,
-            .out = w.o_CL,
-            .out_stride = kL,
-            .start = Start::kOutTimesFactor,
-            .factor = w.factor_L},
-           C, lanes.vectors);
+  const int C = f.head_dim;
+  for_runs(f.keys, f.keys.k, f.keys.k_stride, range, C, w.tile_KC, [&](const Run& k) {
+    multiply({.a = k.rows,
+              .a_row = k.stride,
+              .a_step = 1,
+              .b = w.q_CL,
+              .b_stride = kL,
+              .depth = C,
+              .out = w.s_KL + k.first * kL,
+              .out_stride = kL},
+             k.size, lanes.vectors);
+  });
+  mask(f, lanes, range, w.s_KL);
+  for (int j = 0; j < lanes.vectors; ++j) softmax_column(w, range.size(), j * kLanes);
+  for_runs(f.keys, f.keys.v, f.keys.v_stride, range, C, w.tile_KC, [&](const Run& v) {
+    multiply({.a = v.rows,
+              .a_row = 1,
+              .a_step = v.stride,
+              .b = w.s_KL + v.first * kL,
+              .b_stride = kL,
+              .depth = v.size,
+              .out = w.o_CL,
+              .out_stride = kL,
+              .start = v.first == 0 ? Start::kOutTimesFactor : Start::kOut,
+              .factor = w.factor_L},
+             C, lanes.vectors);
+  });
 }
 
 void write_forward(const AttentionForward& f, const Lanes& lanes, const ForwardScratch& w) {
-  for (int l = 0; l < lanes.num; ++l) {
-    const int64_t lane = lanes.first + l, at = lane_offset(f, lane, f.out_stride);
-    const float inverse = 1.0f / w.sum_L[l];
-    // + 0: a sum of -0 terms has the sign of zero that more masked keys would give it.
-    for (int c = 0; c < f.head_dim; ++c)
-      put(f.out, f.bf16, at + c, w.o_CL[c * kL + l] * inverse + 0.0f);
-    if (f.lse)
-      f.lse[lane / f.group * f.lse_stride + lane % f.group] =
-          (w.max_L[l] + __builtin_log2f(w.sum_L[l])) * kLn2;
+  for (int l = 0; l < lanes.vectors * kLanes; l += kLanes) {
+    const Vec sum = load(w.sum_L + l);
+    store(w.factor_L + l, 1.0f / sum);
+    store(w.max_L + l, fma(load(w.max_L + l), splat(kLn2), log(sum)));
   }
+  if (f.bf16)
+    write_columns(lanes, w.o_CL, w.factor_L, f.head_dim, f.out_stride,
+                  static_cast<BFloat16*>(f.out));
+  else
+    write_columns(lanes, w.o_CL, w.factor_L, f.head_dim, f.out_stride, static_cast<float*>(f.out));
+  if (f.lse)
+    for (int l = 0; l < lanes.num; ++l)
+      f.lse[lanes.row[l] * f.lse_stride + lanes.head[l]] = w.max_L[l];
 }
 
 void forward(const AttentionForward& f, int64_t first_lane, int num_lanes,
              float* scratch) noexcept {
   const int C = f.head_dim;
   const Lanes lanes = place_lanes(f, first_lane, num_lanes);
-  const ForwardScratch w = forward_scratch(scratch, attention_padded_dim(C));
+  const ForwardScratch w(Parts(scratch), attention_padded_dim(C));
   pack_rows(f, lanes, f.q, f.q_stride, w.rows_LC);
-  transpose(w.rows_LC, C, f.scale * kLog2E, w.q_CL);
-  for (int i = 0; i < C * kL; ++i) w.o_CL[i] = 0.0f;
-  for (int l = 0; l < kL; ++l) {
-    w.max_L[l] = kMinusInfinity;
-    w.sum_L[l] = 0.0f;
-  }
+  to_columns(lanes, w.rows_LC, C, f.scale * kLog2E, w.q_CL);
+  fill(w.o_CL, C * kL, 0.0f);
+  fill(w.max_L, kL, -__builtin_inff());
+  fill(w.sum_L, kL, 0.0f);
   for (int64_t tile = first_tile(f, lanes); tile <= lanes.last_position; tile += kAttentionKeys)
     forward_tile(f, lanes, visible_keys(f, lanes, tile), w);
   write_forward(f, lanes, w);
 }
 
 struct BackwardScratch {
-  float *q_CL, *do_CL, *dq_CL, *q_LC, *do_LC, *k_KC, *v_KC, *p_KL, *ds_KL, *lse_L, *delta_L;
+  BackwardScratch(Parts parts, int64_t Cp)
+      : q_CL(parts.take(Cp * kL)),
+        do_CL(parts.take(Cp * kL)),
+        dq_CL(parts.take(Cp * kL)),
+        q_LC(parts.take(kL * Cp)),
+        do_LC(parts.take(kL * Cp)),
+        k_KC(parts.take(kAttentionKeys * Cp)),
+        v_KC(parts.take(kAttentionKeys * Cp)),
+        p_KL(parts.take(kAttentionKeys * kL)),
+        ds_KL(parts.take(kAttentionKeys * kL)),
+        lse_L(parts.take(kL)),
+        delta_L(parts.take(kL)),
+        scale_L(parts.take(kL)) {}
+  float *q_CL, *do_CL, *dq_CL, *q_LC, *do_LC, *k_KC, *v_KC, *p_KL, *ds_KL, *lse_L, *delta_L,
+      *scale_L;
 };
-BackwardScratch backward_scratch(float* p, int64_t Cp) {
-  BackwardScratch s;
-  const auto take = [&p](int64_t floats) { return (p += floats) - floats; };
-  s.q_CL = take(Cp * kL);
-  s.do_CL = take(Cp * kL);
-  s.dq_CL = take(Cp * kL);
-  s.q_LC = take(kL * Cp);
-  s.do_LC = take(kL * Cp);
-  s.k_KC = take(kAttentionKeys * Cp);
-  s.v_KC = take(kAttentionKeys * Cp);
-  s.p_KL = take(kAttentionKeys * kL);
-  s.ds_KL = take(kAttentionKeys * kL);
-  s.lse_L = take(kL);
-  s.delta_L = take(kL);
-  return s;
+
+/// Reads a block's rows; delta = dout . out, lse in units of log2; dq = 0.
+void load_backward_block(const AttentionBackward& b, const Lanes& lanes, const BackwardScratch& w) {
+  const AttentionForward& f = b.forward;
+  const int C = f.head_dim, Cp = static_cast<int>(attention_padded_dim(C));
+  pack_rows(f, lanes, f.out, f.out_stride, w.q_LC);
+  pack_rows(f, lanes, b.dout, b.dout_stride, w.do_LC);
+  fill(w.lse_L, kL, 0.0f);
+  fill(w.delta_L, kL, 0.0f);
+  for (int l = 0; l < lanes.num; ++l) {
+    Vec sum{};
+    for (int c = 0; c < Cp; c += kLanes)
+      sum = fma(load(w.q_LC + l * Cp + c), load(w.do_LC + l * Cp + c), sum);
+    w.delta_L[l] = sum_lanes(sum);
+    w.lse_L[l] = f.lse[lanes.row[l] * f.lse_stride + lanes.head[l]] * kLog2E;
+  }
+  pack_rows(f, lanes, f.q, f.q_stride, w.q_LC);
+  to_columns(lanes, w.q_LC, C, f.scale * kLog2E, w.q_CL);
+  to_columns(lanes, w.do_LC, C, 1.0f, w.do_CL);
+  fill(w.dq_CL, C * kL, 0.0f);
 }
 
-/// p[key][lane] = 2^(s - lse), ds = p * (dp - delta); the scores come in p, dp in ds.
+/// p = 2^(s - lse), ds = p (dp - delta); the scores come in p, dp in ds.
 void softmax_backward(const BackwardScratch& w, int num_keys, int vectors) {
   for (int k = 0; k < num_keys; ++k)
     for (int j = 0; j < vectors; ++j) {
@@ -276,14 +181,16 @@ void softmax_backward(const BackwardScratch& w, int num_keys, int vectors) {
     }
 }
 
+/// The five products of a tile: s = k q, dp = v dout, dv += p dout, dk += ds q, dq += k ds.
 void backward_tile(const AttentionBackward& b, const Lanes& lanes, KeyRange range,
                    const BackwardScratch& w) {
   const AttentionForward& f = b.forward;
-  const int C = f.head_dim, num_keys = static_cast<int>(range.end - range.begin);
+  const int C = f.head_dim, num_keys = range.size();
   const int64_t Cp = attention_padded_dim(C);
-  const Rows k = fetch(f.keys, f.keys.k, f.keys.k_stride, range.begin, range.end, C, w.k_KC);
-  const Rows v = fetch(f.keys, f.keys.v, f.keys.v_stride, range.begin, range.end, C, w.v_KC);
-  multiply({.a = k.at,
+  Run k, v;  // no block table: one run each
+  for_runs(f.keys, f.keys.k, f.keys.k_stride, range, C, w.k_KC, [&](const Run& run) { k = run; });
+  for_runs(f.keys, f.keys.v, f.keys.v_stride, range, C, w.v_KC, [&](const Run& run) { v = run; });
+  multiply({.a = k.rows,
             .a_row = k.stride,
             .a_step = 1,
             .b = w.q_CL,
@@ -292,7 +199,7 @@ void backward_tile(const AttentionBackward& b, const Lanes& lanes, KeyRange rang
             .out = w.p_KL,
             .out_stride = kL},
            num_keys, lanes.vectors);
-  multiply({.a = v.at,
+  multiply({.a = v.rows,
             .a_row = v.stride,
             .a_step = 1,
             .b = w.do_CL,
@@ -301,7 +208,7 @@ void backward_tile(const AttentionBackward& b, const Lanes& lanes, KeyRange rang
             .out = w.ds_KL,
             .out_stride = kL},
            num_keys, lanes.vectors);
-  if (needs_mask(f, lanes, range)) mask(f, lanes, range, kMinusInfinity, w.p_KL);
+  mask(f, lanes, range, w.p_KL);
   softmax_backward(w, num_keys, lanes.vectors);
   const int columns = static_cast<int>(Cp) / kLanes;
   multiply({.a = w.p_KL,
@@ -324,7 +231,7 @@ void backward_tile(const AttentionBackward& b, const Lanes& lanes, KeyRange rang
             .out_stride = Cp,
             .start = Start::kOut},
            num_keys, columns);
-  multiply({.a = k.at,
+  multiply({.a = k.rows,
             .a_row = 1,
             .a_step = k.stride,
             .b = w.ds_KL,
@@ -336,49 +243,42 @@ void backward_tile(const AttentionBackward& b, const Lanes& lanes, KeyRange rang
            C, lanes.vectors);
 }
 
-void load_backward_block(const AttentionBackward& b, const Lanes& lanes, const BackwardScratch& w) {
-  const AttentionForward& f = b.forward;
-  const int C = f.head_dim;
+/// x[t][0..C) = factor * sum_TC[t][0..C)
+template <class T>
+void write_sums(const float* sum_TC, int64_t num_rows, int C, float factor, int64_t stride, T* x) {
   const int64_t Cp = attention_padded_dim(C);
-  pack_rows(f, lanes, f.out, f.out_stride, w.q_LC);
-  pack_rows(f, lanes, b.dout, b.dout_stride, w.do_LC);
-  for (int l = 0; l < kL; ++l) {
-    Vec sum{};
-    for (int c = 0; c < Cp; c += kLanes)
-      sum = fma(load(w.q_LC + l * Cp + c), load(w.do_LC + l * Cp + c), sum);
-    w.delta_L[l] = sum_lanes(sum);
-    const int64_t lane = lanes.first + l;
-    w.lse_L[l] =
-        l < lanes.num ? f.lse[lane / f.group * f.lse_stride + lane % f.group] * kLog2E : 0.0f;
-  }
-  pack_rows(f, lanes, f.q, f.q_stride, w.q_LC);
-  transpose(w.q_LC, C, f.scale * kLog2E, w.q_CL);
-  transpose(w.do_LC, C, 1.0f, w.do_CL);
-  for (int i = 0; i < C * kL; ++i) w.dq_CL[i] = 0.0f;
+  for (int64_t t = 0; t < num_rows; ++t)
+    for_vectors(C, [&](int64_t c, auto lanes) {
+      store(x + t * stride + c, load(sum_TC + t * Cp + c) * factor, lanes);
+    });
 }
 
-void backward(const AttentionBackward& b, float* scratch) noexcept {
+template <class T>
+void backward_as(const AttentionBackward& b, float* scratch) {
   const AttentionForward& f = b.forward;
   const int C = f.head_dim;
   const int64_t Cp = attention_padded_dim(C), num_lanes = b.num_rows * f.group;
-  const BackwardScratch w = backward_scratch(scratch, Cp);
-  for (int64_t i = 0; i < b.num_rows * Cp; ++i) b.dk_acc[i] = b.dv_acc[i] = 0.0f;
+  const BackwardScratch w(Parts(scratch), Cp);
+  fill(w.scale_L, kL, f.scale);
+  fill(b.dk_acc, b.num_rows * Cp, 0.0f);
+  fill(b.dv_acc, b.num_rows * Cp, 0.0f);
   for (int64_t first = 0; first < num_lanes; first += kL) {
-    const int num = static_cast<int>(num_lanes - first < kL ? num_lanes - first : kL);
-    const Lanes lanes = place_lanes(f, first, num);
+    const Lanes lanes =
+        place_lanes(f, first, static_cast<int>(num_lanes - first < kL ? num_lanes - first : kL));
     load_backward_block(b, lanes, w);
     for (int64_t tile = first_tile(f, lanes); tile <= lanes.last_position; tile += kAttentionKeys)
       backward_tile(b, lanes, visible_keys(f, lanes, tile), w);
-    for (int l = 0; l < num; ++l) {
-      const int64_t at = lane_offset(f, first + l, b.dq_stride);
-      for (int c = 0; c < C; ++c) put(b.dq, f.bf16, at + c, f.scale * w.dq_CL[c * kL + l]);
-    }
+    write_columns(lanes, w.dq_CL, w.scale_L, C, b.dq_stride, static_cast<T*>(b.dq));
   }
-  for (int64_t t = 0; t < b.num_rows; ++t)
-    for (int c = 0; c < C; ++c) {
-      put(b.dk, f.bf16, t * b.dk_stride + c, f.scale * b.dk_acc[t * Cp + c]);
-      put(b.dv, f.bf16, t * b.dv_stride + c, b.dv_acc[t * Cp + c]);
-    }
+  write_sums(b.dk_acc, b.num_rows, C, f.scale, b.dk_stride, static_cast<T*>(b.dk));
+  write_sums(b.dv_acc, b.num_rows, C, 1.0f, b.dv_stride, static_cast<T*>(b.dv));
+}
+
+void backward(const AttentionBackward& b, float* scratch) noexcept {
+  if (b.forward.bf16)
+    backward_as<BFloat16>(b, scratch);
+  else
+    backward_as<float>(b, scratch);
 }
 
 }  // namespace

@@ -22,9 +22,12 @@ struct TileProduct {
   const float* factor = nullptr;  ///< one per column of out, for kOutTimesFactor
 };
 
-// Accumulators M x N fill the registers: 24 + 4 + 1 of 32 (AVX-512), 12 + 2 + 1 of 16 (AVX2).
-constexpr int kMaxRows = kLanes == 1 ? 2 : 6;
+// Accumulators M x N fill the registers: 6 x 4 or 12 x 2 of 32 (AVX-512), 6 x 2 of 16 (AVX2).
 constexpr int kMaxVectors = kLanes == 8 ? 2 : 4;
+constexpr int max_rows(int vectors) {
+  if (kLanes == 1) return 2;
+  return vectors == kMaxVectors ? 6 : 12;
+}
 
 template <int M, int N>
 void multiply_block(const TileProduct& p, int row, int vector) {
@@ -58,19 +61,18 @@ void multiply_block(const TileProduct& p, int row, int vector) {
     for (int n = 0; n < N; ++n) store(out + m * p.out_stride + n * kLanes, sum[m][n]);
 }
 
+/// Rows [row, rows) in blocks of M, then of smaller ones.
+template <int M, int N>
+void multiply_rows(const TileProduct& p, int row, int rows, int vector) {
+  for (; row + M <= rows; row += M) multiply_block<M, N>(p, row, vector);
+  if constexpr (M > 1) {
+    if (row < rows) multiply_rows<(M > 4 ? 4 : M / 2), N>(p, row, rows, vector);
+  }
+}
+
 template <int N>
 void multiply_columns(const TileProduct& p, int rows, int vector) {
-  int row = 0;
-  for (; row + kMaxRows <= rows; row += kMaxRows) multiply_block<kMaxRows, N>(p, row, vector);
-  if (kMaxRows > 4 && row + 4 <= rows) {
-    multiply_block<4, N>(p, row, vector);
-    row += 4;
-  }
-  if (kMaxRows > 2 && row + 2 <= rows) {
-    multiply_block<2, N>(p, row, vector);
-    row += 2;
-  }
-  if (row < rows) multiply_block<1, N>(p, row, vector);
+  multiply_rows<max_rows(N), N>(p, 0, rows, vector);
 }
 
 /// Columns are `vectors` whole vectors.
