@@ -115,11 +115,13 @@ inline __attribute__((always_inline)) void multiply_unit(const float* a, const f
 }
 
 template <class F, int kRows>
-void multiply_tile(const float* a, const float* b, const GemmSegment& segment, const Tile& tile) {
-  Sums<kRows> sums = {};
-  for (int left = segment.units; left > 0; left -= kGemmChunk, a += kChunkFloats<F>) {
-    const int units = left < kGemmChunk ? left : kGemmChunk;
-    for (int u = 0; u < units; ++u, b += kPanel) {
+inline __attribute__((always_inline)) void sum_segment(const float* a, const float* b, int units,
+                                                       Sums<kRows>& sums) {
+#pragma GCC unroll 16
+  for (int m = 0; m < kRows; ++m) sums[m][0] = sums[m][1] = Vec{};
+  for (int left = units; left > 0; left -= kGemmChunk, a += kChunkFloats<F>) {
+    const int in_chunk = left < kGemmChunk ? left : kGemmChunk;
+    for (int u = 0; u < in_chunk; ++u, b += kPanel) {
       if constexpr (kRows <= kPrefetchRows) {
         __builtin_prefetch(b + kPrefetchFloats);
         __builtin_prefetch(b + kPrefetchFloats + 16);
@@ -128,10 +130,21 @@ void multiply_tile(const float* a, const float* b, const GemmSegment& segment, c
       if constexpr (F::kFactors > 1) multiply_unit<F, 1, kRows>(a + u, b, sums);
     }
   }
-  finish<kRows>(sums, segment, tile);
 }
 
-using TileFunction = void (*)(const float*, const float*, const GemmSegment&, const Tile&);
+/// A tile of A and a panel of B through `count` segments.
+template <class F, int kRows>
+void multiply_tile(const float* a, const float* b, const GemmSegment* segments, int count,
+                   const Tile& tile) {
+  for (const GemmSegment* segment = segments; segment != segments + count; ++segment) {
+    Sums<kRows> sums;
+    sum_segment<F, kRows>(a + int64_t{segment->chunk} * kChunkFloats<F>,
+                          b + int64_t{segment->begin} * kPanel, segment->units, sums);
+    finish<kRows>(sums, *segment, tile);
+  }
+}
+
+using TileFunction = void (*)(const float*, const float*, const GemmSegment*, int, const Tile&);
 
 template <class F, size_t... kIndex>
 TileFunction choose_tile(int rows, std::index_sequence<kIndex...>) {
@@ -139,29 +152,36 @@ TileFunction choose_tile(int rows, std::index_sequence<kIndex...>) {
   return kFunctions[rows - 1];
 }
 
+/// Every tile of the block times one panel, through `count` segments.
+template <class F>
+void multiply_panel(const GemmBlock& block, int n, const float* panel, const GemmSegment* segments,
+                    int count) {
+  const int tiles = gemm_num_tiles(block.rows, kTileRows);
+  const int64_t element = block.c_is_bf16 ? 2 : 4;
+  const auto* a = static_cast<const float*>(block.a_packed);
+  for (int t = 0; t < tiles; ++t, a += int64_t{block.chunks} * kChunkFloats<F>) {
+    const int m = gemm_tile_begin(block.rows, tiles, t);
+    const int rows = gemm_tile_begin(block.rows, tiles, t + 1) - m;
+    const Tile tile = {.c = static_cast<char*>(block.c) + (m * block.c_stride + n) * element,
+                       .columns = block.columns - n < kPanel ? block.columns - n : kPanel,
+                       .bias = block.bias ? block.bias + n : nullptr,
+                       .partials = block.partials + int64_t{t} * kGemmPartialTiles * kTileFloats,
+                       .block = &block};
+    choose_tile<F>(rows, std::make_index_sequence<kTileRows>())(a, panel, segments, count, tile);
+  }
+}
+
 template <class F>
 void multiply(const GemmBlock& block) noexcept {
   const FlushSubnormals guard(F::kFlushesSubnormals);
-  const int tiles = gemm_num_tiles(block.rows, kTileRows);
-  const int64_t element = block.c_is_bf16 ? 2 : 4;
   const auto* panel = static_cast<const float*>(block.b_packed);
   for (int n = 0; n < block.columns; n += kPanel, panel += int64_t{block.units} * kPanel)
-    for (int s = 0; s < block.num_segments; ++s) {
-      const GemmSegment& segment = block.segments[s];
-      const float* a =
-          static_cast<const float*>(block.a_packed) + int64_t{segment.chunk} * kChunkFloats<F>;
-      for (int t = 0; t < tiles; ++t, a += int64_t{block.chunks} * kChunkFloats<F>) {
-        const int m = gemm_tile_begin(block.rows, tiles, t);
-        const int rows = gemm_tile_begin(block.rows, tiles, t + 1) - m;
-        const Tile tile = {
-            .c = static_cast<char*>(block.c) + (m * block.c_stride + n) * element,
-            .columns = block.columns - n < kPanel ? block.columns - n : kPanel,
-            .bias = block.bias ? block.bias + n : nullptr,
-            .partials = block.partials + int64_t{t} * kGemmPartialTiles * kTileFloats,
-            .block = &block};
-        const auto run = choose_tile<F>(rows, std::make_index_sequence<kTileRows>());
-        run(a, panel + int64_t{segment.begin} * kPanel, segment, tile);
-      }
+    // As many segments a tile as one of full length has units: their panel stays in the caches.
+    for (int s = 0, next; s < block.num_segments; s = next) {
+      int units = 0;
+      for (next = s; next < block.num_segments; ++next)
+        if (next > s && (units += block.segments[next].units) > kGemmSegmentUnits) break;
+      multiply_panel<F>(block, n, panel, block.segments + s, next - s);
     }
 }
 

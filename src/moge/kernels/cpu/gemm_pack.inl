@@ -105,30 +105,37 @@ void pack_a_rows(const void* x, int64_t ld, int rows, int k, const GemmSegment* 
       }
 }
 
+/// kLanes units of kLanes rows: A's columns are memory's rows.
+template <class F>
+inline void transpose_a(const typename F::Source* source, int64_t ld, int rows, int k, float* to,
+                        int rows_to) {
+  Vec block[kLanes];
+#pragma GCC unroll 16
+  for (int j = 0; j < kLanes; ++j) {
+    const int row = j * F::kUnit;
+    block[j] = row < k ? units_across_k<F>(source + row * ld, ld, rows, k - row) : Vec{};
+  }
+  transpose_step<1>(block);
+#pragma GCC unroll 16
+  for (int i = 0; i < kLanes; ++i)
+    if (i < rows_to) F::store_a(to + i * kRowFloats<F>, block[i]);
+}
+
 template <class F>
 void pack_a_columns(const void* x, int64_t ld, int rows, int k, void* packed) noexcept {
   const auto* source = static_cast<const typename F::Source*>(x);
   const int units = num_units<F>(k), tiles = gemm_num_tiles(rows, kTileRows);
-  auto* to = static_cast<float*>(packed);
-  for (int t = 0; t < tiles; ++t) {
-    const int m0 = gemm_tile_begin(rows, tiles, t), m1 = gemm_tile_begin(rows, tiles, t + 1);
-    for (int chunk = 0; chunk < units; chunk += kGemmChunk, to += kChunkFloats<F>)
+  const int64_t tile_floats = int64_t{(units + kGemmChunk - 1) / kGemmChunk} * kChunkFloats<F>;
+  auto* chunk_out = static_cast<float*>(packed);
+  for (int chunk = 0; chunk < units; chunk += kGemmChunk, chunk_out += kChunkFloats<F>)
+    for (int t = 0; t < tiles; ++t) {
+      const int m0 = gemm_tile_begin(rows, tiles, t), m1 = gemm_tile_begin(rows, tiles, t + 1);
       for (int u = chunk; u < chunk + kGemmChunk && u < units; u += kLanes)
-        for (int m = m0; m < m1; m += kLanes) {
-          Vec block[kLanes];
-#pragma GCC unroll 16
-          for (int j = 0; j < kLanes; ++j) {
-            const int row = (u + j) * F::kUnit;
-            block[j] =
-                row < k ? units_across_k<F>(source + row * ld + m, ld, rows - m, k - row) : Vec{};
-          }
-          transpose_step<1>(block);
-          float* row_out = to + (m - m0) * kRowFloats<F> + (u - chunk);
-#pragma GCC unroll 16
-          for (int i = 0; i < kLanes; ++i)
-            if (m + i < m1) F::store_a(row_out + i * kRowFloats<F>, block[i]);
-        }
-  }
+        for (int m = m0; m < m1; m += kLanes)
+          transpose_a<F>(source + int64_t{u} * F::kUnit * ld + m, ld, rows - m, k - u * F::kUnit,
+                         chunk_out + t * tile_floats + (m - m0) * kRowFloats<F> + (u - chunk),
+                         m1 - m);
+    }
 }
 
 }  // namespace
