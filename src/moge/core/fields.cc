@@ -17,6 +17,8 @@ template <class... Visitors>
 struct Overloaded : Visitors... {
   using Visitors::operator()...;
 };
+template <class... Visitors>  // Clang 16 does not deduce it
+Overloaded(Visitors...)->Overloaded<Visitors...>;
 
 [[noreturn]] void refuse(const Field& field, std::string_view text, std::string_view want) {
   throw UsageError(fmt::format("--{}: '{}' is not {}", field.name, text, want));
