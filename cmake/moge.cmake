@@ -13,6 +13,10 @@ if(MOGE_SANITIZE)
   target_link_options(moge_flags INTERFACE -fsanitize=${MOGE_SANITIZE})
 endif()
 
+if(MOGE_FUZZ)  # without it libFuzzer sees no coverage of the libraries
+  target_compile_options(moge_flags INTERFACE -fsanitize=fuzzer-no-link)
+endif()
+
 find_program(MOGE_CCACHE ccache)
 if(MOGE_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
   set(CMAKE_CXX_COMPILER_LAUNCHER ${MOGE_CCACHE})
