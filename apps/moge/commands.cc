@@ -4,6 +4,11 @@
 
 namespace moge {
 
-void add_all_commands(Cli& cli) { add_doctor(cli); }
+void add_all_commands(Cli& cli) {
+  add_doctor(cli);
+  add_tokenize(cli);
+  add_detokenize(cli);
+  add_tokenizer_train(cli);
+}
 
 }  // namespace moge
