@@ -5,10 +5,19 @@ namespace moge {
 
 class Cli;
 
-void add_doctor(Cli& cli);
+void add_init(Cli& cli);
+void add_data_generate(Cli& cli);
+void add_data_prepare(Cli& cli);
+void add_tokenizer_train(Cli& cli);
+void add_train(Cli& cli);
+void add_generate(Cli& cli);
+void add_chat(Cli& cli);
+void add_serve(Cli& cli);
+void add_eval(Cli& cli);
 void add_tokenize(Cli& cli);
 void add_detokenize(Cli& cli);
-void add_tokenizer_train(Cli& cli);
+void add_doctor(Cli& cli);
+void add_bench_train(Cli& cli);
 
 /// Registers all of them, in the order in which --help lists them.
 void add_all_commands(Cli& cli);

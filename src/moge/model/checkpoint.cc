@@ -1,8 +1,4 @@
 // safetensors files in memory, single or as shards with an index.
-#include <fcntl.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
@@ -19,27 +15,10 @@ constexpr const char* kSingle = "model.safetensors";
 constexpr const char* kIndex = "model.safetensors.index.json";
 }  // namespace
 
-MappedFile::MappedFile(const std::filesystem::path& path) {
-  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  check(fd >= 0, "{}: {}", path.string(), std::strerror(errno));
-  struct stat status {};
-  const bool regular = fstat(fd, &status) == 0 && S_ISREG(status.st_mode);
-  size_ = regular ? static_cast<size_t>(status.st_size) : 0;
-  void* data = size_ ? mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, fd, 0) : nullptr;
-  const int error = errno;
-  ::close(fd);
-  check(regular, "{}: is not a regular file", path.string());
-  check(data != MAP_FAILED, "{}: cannot be mapped: {}", path.string(), std::strerror(error));
-  data_ = static_cast<const char*>(data);
-}
-
-MappedFile::~MappedFile() {
-  if (data_) munmap(const_cast<char*>(data_), size_);
-}
-
 void Checkpoint::add_file(const std::filesystem::path& path) {
   files_.push_back(std::make_unique<MappedFile>(path));
-  const auto bytes = files_.back()->bytes();
+  const auto raw = files_.back()->bytes();
+  const std::span bytes(reinterpret_cast<const char*>(raw.data()), raw.size());
   const auto header = parse_safetensors(bytes, static_cast<int64_t>(bytes.size()), path.string());
   for (const SafetensorsEntry& entry : header.entries) {
     const char* data = bytes.data() + header.data_offset + entry.begin;

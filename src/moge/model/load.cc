@@ -28,6 +28,14 @@ std::filesystem::path newest_iteration(const std::filesystem::path& save) {
   return folder;
 }
 
+/// What config.json says of the weights' type; published checkpoints without a word are bf16.
+DType stored_dtype(const std::filesystem::path& folder) {
+  const auto config = nlohmann::json::parse(read_file(folder / "config.json"));
+  for (const char* key : {"dtype", "torch_dtype"})
+    if (config.contains(key) && config[key] == "float32") return DType::kF32;
+  return DType::kBF16;
+}
+
 /// The last component, also of "dir/" and ".".
 std::string name_of_folder(const std::filesystem::path& folder) {
   const auto whole = std::filesystem::weakly_canonical(folder);
@@ -53,6 +61,7 @@ ModelSource find_model(const std::string& text) {
       !std::filesystem::exists(path / "config.json") && std::filesystem::exists(path / kLatest);
   source.folder = run ? newest_iteration(path) : path;
   source.config = load_model_config(source.folder);
+  source.stored = stored_dtype(source.folder);
   return source;
 }
 

@@ -16,6 +16,8 @@ struct ModelSource {
   std::string preset;            ///< name after "preset:"; empty for a folder
   std::string name;              ///< for people and for the API: the folder's or the preset's name
   ModelConfig config;
+  bool random_weights = false;  ///< seeded random weights even where there are files
+  DType stored = DType::kF32;   ///< of the checkpoint, as config.json says; presets: fp32
 };
 
 /// Follows latest_checkpointed_iteration.txt of a --save folder; reads config.json.

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "moge/core/files.h"
+#include "moge/core/mapped_file.h"
 #include "moge/tensor/tensor.h"
 
 namespace moge {
@@ -36,20 +37,6 @@ struct SafetensorsHeader {
 };
 SafetensorsHeader parse_safetensors(std::span<const char> bytes, int64_t file_bytes,
                                     const std::string& where);
-
-/// A file in memory (mmap, read only).
-class MappedFile {
- public:
-  explicit MappedFile(const std::filesystem::path& path);
-  ~MappedFile();
-  MappedFile(const MappedFile&) = delete;
-  MappedFile& operator=(const MappedFile&) = delete;
-  std::span<const char> bytes() const { return {data_, size_}; }
-
- private:
-  const char* data_ = nullptr;
-  size_t size_ = 0;
-};
 
 /// A tensor's bytes in a mapped checkpoint; they need not be aligned.
 struct StoredTensor {

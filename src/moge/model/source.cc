@@ -115,7 +115,8 @@ class RandomSource final : public WeightSource {
 
 std::unique_ptr<WeightSource> open_weights(const ModelSource& source,
                                            const std::vector<ParamTensor>& list, uint64_t seed) {
-  if (source.folder.empty()) return std::make_unique<RandomSource>(source.config, seed);
+  if (source.folder.empty() || source.random_weights)
+    return std::make_unique<RandomSource>(source.config, seed);
   return std::make_unique<CheckpointSource>(Checkpoint::open_folder(source.folder), source.config,
                                             list);
 }

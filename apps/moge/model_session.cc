@@ -1,0 +1,63 @@
+#include "model_session.h"
+
+#include <algorithm>
+
+#include "moge/core/error.h"
+#include "moge/runtime/topology.h"
+#include "open_tokenizer.h"
+
+namespace moge {
+
+namespace {
+
+LoadedModel load(const EngineChoice& choice, Run& run, Arena& scratch) {
+  ModelSource source = find_model(choice.model);
+  LoadOptions options{.seed = run.common().seed, .positions = choice.max_model_len};
+  const bool fp32 =
+      choice.dtype == "fp32" || (choice.dtype == "auto" && source.stored == DType::kF32);
+  options.dtype = fp32 ? DType::kF32 : DType::kBF16;
+  if (choice.load_format == "dummy") source.random_weights = true;
+  return load_model(Context{run.pool(), run.table(), scratch}, source, options);
+}
+
+/// Pages for every sequence's longest context, within the memory that may be used.
+int64_t choose_pages(const EngineChoice& choice, const ModelConfig& config, DType kv_dtype) {
+  const int64_t context = choice.max_model_len > 0 ? choice.max_model_len : config.max_position;
+  const int64_t per_sequence = (context + choice.block_size - 1) / choice.block_size;
+  const int64_t page = infer::ModelRunner::page_bytes(config, choice.block_size, kv_dtype);
+  const int64_t bytes = choice.kv_cache_memory_gib > 0
+                            ? static_cast<int64_t>(choice.kv_cache_memory_gib * 0x1p30)
+                            : memory_available() / 4;
+  const int64_t fitting = bytes / page;
+  check(fitting > 0, "a KV page of {} bytes does not fit into {} bytes: pass --kv-cache-memory",
+        page, bytes);
+  return std::min(per_sequence * choice.max_num_seqs, fitting);
+}
+
+}  // namespace
+
+ModelSession::ModelSession(const EngineChoice& choice, Run& run)
+    : load_scratch_(size_t{64} << 20, "load scratch"),
+      loaded_(load(choice, run, load_scratch_)),
+      tokenizer_(open_tokenizer(choice.model)) {
+  if (!loaded_.source.folder.empty())
+    chat_template_ = text::ChatTemplate::load(loaded_.source.folder);
+  const DType kv_dtype = choice.kv_cache_dtype == "auto"   ? loaded_.model.dtype
+                         : choice.kv_cache_dtype == "fp32" ? DType::kF32
+                                                           : DType::kBF16;
+  const int64_t pages = choose_pages(choice, loaded_.model.config, kv_dtype);
+  runner_ = std::make_unique<infer::ModelRunner>(
+      run.pool(), run.table(), loaded_.model,
+      infer::RunnerOptions{
+          .max_tokens = std::max(choice.max_num_batched_tokens, choice.max_num_seqs),
+          .max_sequences = choice.max_num_seqs,
+          .page_tokens = choice.block_size,
+          .num_pages = pages,
+          .kv_dtype = kv_dtype});
+  engine_ = std::make_unique<infer::Engine>(
+      *runner_, infer::EngineOptions{.max_model_len = choice.max_model_len,
+                                     .max_num_seqs = choice.max_num_seqs,
+                                     .max_num_batched_tokens = choice.max_num_batched_tokens});
+}
+
+}  // namespace moge

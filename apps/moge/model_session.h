@@ -1,0 +1,69 @@
+// A model ready to answer: weights, tokenizer, chat template, paged cache, engine.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "moge/infer/engine.h"
+#include "moge/infer/model_runner.h"
+#include "moge/model/load.h"
+#include "moge/text/chat_template.h"
+#include "moge/text/tokenizer.h"
+#include "run.h"
+
+namespace moge {
+
+/// Options that generate, chat and serve share; names of vLLM and llama.cpp.
+struct EngineChoice {
+  std::string model, dtype = "auto", kv_cache_dtype = "auto", load_format = "auto";
+  int64_t max_model_len = 0, max_num_seqs = 64, max_num_batched_tokens = 512, block_size = 32;
+  double kv_cache_memory_gib = 0;
+
+  void visit(FieldList& v) {
+    v("model", model, "model folder, --save folder or preset:NAME")
+        .positional()
+        .required()
+        .also("m");
+    v("dtype", dtype, "of weights and activations").one_of({"auto", "bf16", "fp32"});
+    v("kv-cache-dtype", kv_cache_dtype, "of the KV cache").one_of({"auto", "bf16", "fp32"});
+    v("load-format", load_format, "dummy: seeded random weights in place of the files")
+        .one_of({"auto", "safetensors", "dummy"});
+    v("max-model-len", max_model_len, "longest context; 0: the model's")
+        .at_least(0)
+        .also("ctx-size");
+    v("max-num-seqs", max_num_seqs, "sequences of one step").between(1, 4096).also("parallel");
+    v("max-num-batched-tokens", max_num_batched_tokens, "new tokens of one step")
+        .between(1, 1 << 16)
+        .also("ubatch-size");
+    v("block-size", block_size, "tokens of a KV page").between(1, 256);
+    v("kv-cache-memory", kv_cache_memory_gib,
+      "GiB of KV cache; 0: what the sequences need, at most a quarter of memory")
+        .at_least(0);
+  }
+};
+
+class ModelSession {
+ public:
+  ModelSession(const EngineChoice& choice, Run& run);
+
+  const std::string& name() const { return loaded_.source.name; }
+  const ModelConfig& config() const { return loaded_.model.config; }
+  const Tokenizer& tokenizer() const { return *tokenizer_; }
+  const text::ChatTemplate* chat_template() const {
+    return chat_template_ ? &*chat_template_ : nullptr;
+  }
+  infer::Engine& engine() { return *engine_; }
+  const Model& model() const { return loaded_.model; }
+  int64_t weight_bytes() const { return loaded_.weight_bytes(); }
+
+ private:
+  Arena load_scratch_;
+  LoadedModel loaded_;
+  std::unique_ptr<Tokenizer> tokenizer_;
+  std::optional<text::ChatTemplate> chat_template_;
+  std::unique_ptr<infer::ModelRunner> runner_;
+  std::unique_ptr<infer::Engine> engine_;
+};
+
+}  // namespace moge

@@ -1,0 +1,97 @@
+// The serving engine: requests come from any thread, one thread runs steps that carry any number of
+// sequences with any number of new tokens each (continuous batching, chunked prefill, paged KV).
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "moge/core/error.h"
+#include "moge/infer/sampling.h"
+
+namespace moge::infer {
+
+enum class FinishReason { kStop, kLength, kCancelled, kError };
+const char* name_of(FinishReason reason);  ///< "stop", "length", "abort", "error"
+
+/// One generated token. The spans are valid during the call only.
+struct TokenEvent {
+  const Sample& sample;
+  /// Experts that computed this token: [layers][top_k] ids, -1 in dense layers; empty unless asked.
+  std::span<const int32_t> experts_LK;
+};
+
+struct FinishEvent {
+  FinishReason reason = FinishReason::kStop;
+  int32_t stop_id = -1;  ///< the end token that stopped it, if any (not sent as TokenEvent)
+  std::string error;     ///< one sentence, with kError
+  int64_t prompt_tokens = 0, output_tokens = 0;
+  double queue_s = 0, prompt_s = 0, decode_s = 0;
+};
+
+/// Receives a request's tokens on the engine's thread: it must be quick and must not throw.
+class Sink {
+ public:
+  virtual ~Sink() = default;
+  /// Returns false to end the request (a stop string was met, the client has left).
+  virtual bool on_token(const TokenEvent& event) = 0;
+  /// Called exactly once, last.
+  virtual void on_finish(const FinishEvent& event) = 0;
+};
+
+struct Request {
+  std::vector<int32_t> prompt;  ///< at least one token
+  SamplingParams sampling;
+  bool want_experts = false;
+};
+
+using RequestId = uint64_t;
+
+struct EngineOptions {
+  int64_t max_model_len = 0;             ///< 0 = the model's max_position_embeddings
+  int64_t max_num_seqs = 64;             ///< sequences in one step
+  int64_t max_num_batched_tokens = 512;  ///< new tokens in one step
+  int64_t max_queue = 4096;              ///< waiting requests; one more is refused
+  int64_t page_tokens = 32;
+  int64_t kv_cache_bytes = 0;  ///< 0 = max_num_seqs contexts, at most a quarter of memory
+};
+
+struct EngineStats {
+  int64_t running = 0, waiting = 0;
+  int64_t prompt_tokens = 0, output_tokens = 0, steps = 0, finished = 0;
+  int64_t pages_used = 0, pages_total = 0;
+};
+
+/// Thrown by submit when the queue is full: HTTP 429.
+class QueueFull : public Error {
+ public:
+  using Error::Error;
+};
+
+class ModelRunner;
+
+class Engine {
+ public:
+  /// The runner must outlive the engine.
+  Engine(ModelRunner& runner, EngineOptions options);
+  ~Engine();  ///< cancels what is left
+
+  /// Throws Error naming the field if the request is wrong (empty prompt, token id outside the
+  /// vocabulary, prompt + max_tokens beyond the context with both numbers), QueueFull if it must
+  /// wait too long a line.
+  RequestId submit(Request request, std::shared_ptr<Sink> sink);
+  void cancel(RequestId id);  ///< its pages are free before the next step; unknown ids are ignored
+  void drain();               ///< returns when nothing runs or waits
+  EngineStats stats() const;
+  int64_t max_model_len() const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace moge::infer

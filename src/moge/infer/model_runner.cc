@@ -1,0 +1,148 @@
+#include "moge/infer/model_runner.h"
+
+#include <algorithm>
+#include <vector>
+
+#include "moge/core/error.h"
+
+namespace moge::infer {
+
+struct ModelRunner::State {
+  State(ThreadPool& threads, const kernels::Table& table, const Model& model_in,
+        RunnerOptions options_in);
+
+  void place_tokens(std::span<const StepSlice> step_slices);
+  void record_experts(int64_t layer, const BlockActivations& acts);
+
+  const Model& model;
+  RunnerOptions options;
+  Arena workspace, scratch;
+  Context context;
+  Buffer kv;
+  std::vector<PagedKv> caches;
+  std::vector<int32_t> ids, positions, logit_rows, experts;
+  std::vector<float> logits;
+  std::vector<SequenceSlice> slices;
+};
+
+namespace {
+
+size_t workspace_bytes(const Model& model, const RunnerOptions& options) {
+  const int64_t bytes = forward_bytes(model.config, options.max_tokens, model.dtype) +
+                        logits_bytes(model.config, options.max_sequences, model.dtype);
+  return static_cast<size_t>(bytes);
+}
+
+std::vector<PagedKv> cut_caches(const ModelConfig& config, const RunnerOptions& options, char* at) {
+  const int64_t half = ModelRunner::page_bytes(config, options.page_tokens, options.kv_dtype) /
+                       (2 * config.num_layers()) * options.num_pages;
+  std::vector<PagedKv> caches;
+  for (int64_t layer = 0; layer < config.num_layers(); ++layer, at += 2 * half)
+    caches.push_back({.k = at,
+                      .v = at + half,
+                      .dtype = options.kv_dtype,
+                      .page_tokens = options.page_tokens,
+                      .kv_heads = config.num_kv_heads,
+                      .head_dim = config.head_dim});
+  return caches;
+}
+
+}  // namespace
+
+ModelRunner::State::State(ThreadPool& threads, const kernels::Table& table, const Model& model_in,
+                          RunnerOptions options_in)
+    : model(model_in),
+      options(options_in),
+      workspace(workspace_bytes(model, options), "workspace"),
+      scratch(scratch_bytes(Context{threads, table, workspace}, model.config, options.max_tokens),
+              "scratch"),
+      context{threads, table, scratch},
+      kv(static_cast<size_t>(options.num_pages *
+                             page_bytes(model.config, options.page_tokens, options.kv_dtype))),
+      caches(cut_caches(model.config, options, kv.data())) {
+  const auto rows = static_cast<size_t>(options.max_tokens);
+  ids.resize(rows);
+  positions.resize(rows);
+  experts.resize(rows * static_cast<size_t>(model.config.num_layers() * model.config.moe.top_k));
+  const auto sequences = static_cast<size_t>(options.max_sequences);
+  logit_rows.reserve(sequences);
+  slices.reserve(sequences);
+  logits.resize(sequences * static_cast<size_t>(model.config.vocab_size));
+}
+
+void ModelRunner::State::place_tokens(std::span<const StepSlice> step_slices) {
+  slices.clear();
+  logit_rows.clear();
+  int64_t row = 0;
+  for (const StepSlice& slice : step_slices) {
+    const auto count = static_cast<int64_t>(slice.ids.size());
+    MOGE_ASSERT(count > 0 && row + count <= options.max_tokens);
+    slices.push_back({.first_row = row,
+                      .num_tokens = count,
+                      .first_position = slice.first_position,
+                      .page_table = slice.pages});
+    for (int64_t i = 0; i < count; ++i, ++row) {
+      ids[static_cast<size_t>(row)] = slice.ids[static_cast<size_t>(i)];
+      positions[static_cast<size_t>(row)] = static_cast<int32_t>(slice.first_position + i);
+    }
+    if (slice.wants_logits) logit_rows.push_back(static_cast<int32_t>(row - 1));
+  }
+}
+
+void ModelRunner::State::record_experts(int64_t layer, const BlockActivations& acts) {
+  if (!model.config.layers[static_cast<size_t>(layer)].moe) return;
+  const int64_t K = model.config.moe.top_k, L = model.config.num_layers();
+  const Tensor& chosen_TK = acts.routing.ids_TK;
+  for (int64_t t = 0; t < chosen_TK.dim(0); ++t)
+    std::copy_n(chosen_TK.as<int32_t>() + t * K, K, experts.data() + (t * L + layer) * K);
+}
+
+ModelRunner::ModelRunner(ThreadPool& threads, const kernels::Table& table, const Model& model,
+                         RunnerOptions options)
+    : state_(std::make_unique<State>(threads, table, model, options)) {}
+ModelRunner::~ModelRunner() = default;
+
+void ModelRunner::step(std::span<const StepSlice> step_slices) {
+  State& s = *state_;
+  MOGE_ASSERT(static_cast<int64_t>(step_slices.size()) <= s.options.max_sequences);
+  s.place_tokens(step_slices);
+  if (s.slices.empty()) return;
+  const int64_t rows = s.slices.back().first_row + s.slices.back().num_tokens;
+  const Batch batch{.ids_T = Tensor::of(s.ids.data(), {rows}),
+                    .positions_T = Tensor::of(s.positions.data(), {rows}),
+                    .slices = s.slices,
+                    .caches = s.caches};
+  const auto record = [&s](int64_t layer, const BlockActivations& acts) {
+    s.record_experts(layer, acts);
+  };
+  const LayerObserver observer(record);
+  std::fill_n(s.experts.begin(), rows * s.model.config.num_layers() * s.model.config.moe.top_k, -1);
+  const ArenaScope scope(s.workspace);
+  const Tensor x_TD = model_forward(s.context, s.model, batch, s.workspace, &observer);
+  const auto wanted = static_cast<int64_t>(s.logit_rows.size());
+  if (wanted == 0) return;
+  logits_for_rows(s.context, s.model, x_TD, Tensor::of(s.logit_rows.data(), {wanted}), s.workspace,
+                  Tensor::of(s.logits.data(), {wanted, s.model.config.vocab_size}));
+}
+
+std::span<float> ModelRunner::logits(int64_t i) {
+  const auto V = static_cast<size_t>(state_->model.config.vocab_size);
+  return std::span(state_->logits).subspan(static_cast<size_t>(i) * V, V);
+}
+
+std::span<const int32_t> ModelRunner::experts(int64_t row) const {
+  const ModelConfig& config = state_->model.config;
+  const auto per_row = static_cast<size_t>(config.num_layers() * config.moe.top_k);
+  return std::span<const int32_t>(state_->experts)
+      .subspan(static_cast<size_t>(row) * per_row, per_row);
+}
+
+const ModelConfig& ModelRunner::config() const { return state_->model.config; }
+const RunnerOptions& ModelRunner::options() const { return state_->options; }
+
+int64_t ModelRunner::page_bytes(const ModelConfig& config, int64_t page_tokens, DType kv_dtype) {
+  return 2 * config.num_layers() * config.num_kv_heads * page_tokens * config.head_dim *
+         size_of(kv_dtype);
+}
+
+}  // namespace moge::infer

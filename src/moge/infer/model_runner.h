@@ -1,0 +1,57 @@
+// One step of a model over any number of sequences, with a paged KV cache. Everything it needs is
+// allocated at construction; a step allocates nothing.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+
+#include "moge/model/model.h"
+#include "moge/ops/attention.h"
+#include "moge/ops/context.h"
+
+namespace moge::infer {
+
+struct RunnerOptions {
+  int64_t max_tokens = 512;    ///< new tokens in one step
+  int64_t max_sequences = 64;  ///< sequences in one step
+  int64_t page_tokens = 32;
+  int64_t num_pages = 0;         ///< of the KV cache, shared by all sequences
+  DType kv_dtype = DType::kF32;  ///< kF32 or kBF16
+};
+
+/// One sequence's share of a step.
+struct StepSlice {
+  std::span<const int32_t> ids;    ///< new tokens, at least one
+  int64_t first_position = 0;      ///< absolute position of the first
+  std::span<const int32_t> pages;  ///< page table up to the last new position
+  bool wants_logits = false;       ///< of the last new token
+};
+
+/// The model must outlive its runner.
+class ModelRunner {
+ public:
+  ModelRunner(ThreadPool& threads, const kernels::Table& table, const Model& model,
+              RunnerOptions options);
+  ~ModelRunner();
+
+  /// Computes the new rows and writes their keys and values. Throws Error on a token id outside the
+  /// vocabulary; more tokens or sequences than the options allow is our own mistake.
+  void step(std::span<const StepSlice> slices);
+
+  /// Logits of the i-th slice that wanted them; the caller may overwrite them.
+  std::span<float> logits(int64_t i);
+  /// Experts chosen for row `row` of the step: [layers][top_k], -1 in dense layers.
+  std::span<const int32_t> experts(int64_t row) const;
+
+  const ModelConfig& config() const;
+  const RunnerOptions& options() const;
+  /// Bytes of one page over all layers.
+  static int64_t page_bytes(const ModelConfig& config, int64_t page_tokens, DType kv_dtype);
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace moge::infer

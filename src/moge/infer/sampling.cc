@@ -1,0 +1,163 @@
+#include "moge/infer/sampling.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "moge/core/error.h"
+
+namespace moge::infer {
+
+namespace {
+
+/// More likely first; equal logits in id order, so that the order is total.
+bool likelier(const std::pair<float, int32_t>& a, const std::pair<float, int32_t>& b) {
+  return a.first != b.first ? a.first > b.first : a.second < b.second;
+}
+
+void report(std::span<const float> logits_V, int num_logprobs,
+            std::vector<std::pair<float, int32_t>>& scratch, double lse, Sample& result) {
+  result.top.clear();
+  if (num_logprobs <= 0) return;
+  scratch.clear();
+  for (size_t id = 0; id < logits_V.size(); ++id)
+    scratch.emplace_back(logits_V[id], static_cast<int32_t>(id));
+  const size_t count = std::min<size_t>(static_cast<size_t>(num_logprobs), scratch.size());
+  std::partial_sort(scratch.begin(), scratch.begin() + static_cast<ptrdiff_t>(count), scratch.end(),
+                    likelier);
+  for (size_t i = 0; i < count; ++i)
+    result.top.push_back({scratch[i].second, static_cast<float>(scratch[i].first - lse)});
+}
+
+}  // namespace
+
+void SamplingParams::validate(int64_t vocab_size) const {
+  check(temperature >= 0 && temperature <= 100, "temperature is {}, must be in [0, 100]",
+        temperature);
+  check(top_k >= 0, "top_k is {}, must be 0 (off) or more", top_k);
+  check(top_p > 0 && top_p <= 1, "top_p is {}, must be in (0, 1]", top_p);
+  check(min_p >= 0 && min_p <= 1, "min_p is {}, must be in [0, 1]", min_p);
+  check(repetition_penalty > 0 && repetition_penalty <= 100,
+        "repetition_penalty is {}, must be in (0, 100]", repetition_penalty);
+  check(std::abs(presence_penalty) <= 2, "presence_penalty is {}, must be in [-2, 2]",
+        presence_penalty);
+  check(std::abs(frequency_penalty) <= 2, "frequency_penalty is {}, must be in [-2, 2]",
+        frequency_penalty);
+  check(max_tokens >= 0, "max_tokens is {}, must be 0 or more", max_tokens);
+  check(min_tokens >= 0 && min_tokens <= max_tokens,
+        "min_tokens is {}, must be between 0 and max_tokens = {}", min_tokens, max_tokens);
+  check(num_logprobs <= vocab_size, "logprobs is {}, the vocabulary has {} tokens", num_logprobs,
+        vocab_size);
+  for (const auto& [id, bias] : logit_bias) {
+    check(id >= 0 && id < vocab_size, "logit_bias names token {}, the vocabulary has {}", id,
+          vocab_size);
+    check(std::abs(bias) <= 100, "logit_bias of token {} is {}, must be in [-100, 100]", id, bias);
+  }
+  for (int32_t id : stop_ids)
+    check(id >= 0 && id < vocab_size, "stop_token_ids names token {}, the vocabulary has {}", id,
+          vocab_size);
+}
+
+double log_sum_exp(std::span<const float> logits_V) {
+  float peak = -std::numeric_limits<float>::infinity();
+  for (float x : logits_V) peak = std::max(peak, x);
+  double sum = 0;
+  for (float x : logits_V) sum += std::exp(static_cast<double>(x - peak));
+  return peak + std::log(sum);
+}
+
+Sampler::Sampler(int64_t vocab_size) : counts_V_(static_cast<size_t>(vocab_size), 0) {
+  candidates_.reserve(static_cast<size_t>(vocab_size));
+  raw_V_.reserve(static_cast<size_t>(vocab_size));
+}
+
+void Sampler::penalise(std::span<float> logits_V, const SamplingParams& params,
+                       std::span<const int32_t> history, int64_t prompt_tokens) {
+  for (const auto& [id, bias] : params.logit_bias) logits_V[static_cast<size_t>(id)] += bias;
+  if (params.repetition_penalty == 1 && params.presence_penalty == 0 &&
+      params.frequency_penalty == 0)
+    return;
+  constexpr int32_t kSeen = 1 << 30;  // marks a token whose repetition penalty has been applied
+  for (size_t i = 0; i < history.size(); ++i) {
+    const auto id = static_cast<size_t>(history[i]);
+    if (!(counts_V_[id] & kSeen)) {
+      counts_V_[id] |= kSeen;
+      logits_V[id] = logits_V[id] > 0 ? logits_V[id] / params.repetition_penalty
+                                      : logits_V[id] * params.repetition_penalty;
+    }
+    if (static_cast<int64_t>(i) >= prompt_tokens) ++counts_V_[id];
+  }
+  for (int32_t token : history) {
+    const auto id = static_cast<size_t>(token);
+    const int32_t count = counts_V_[id] & ~kSeen;
+    if (count > 0)
+      logits_V[id] -=
+          params.presence_penalty + params.frequency_penalty * static_cast<float>(count);
+    counts_V_[id] = 0;
+  }
+}
+
+void Sampler::keep_candidates(std::span<const float> logits_V, const SamplingParams& params) {
+  const float inverse = 1.0f / params.temperature;
+  candidates_.clear();
+  for (size_t id = 0; id < logits_V.size(); ++id)
+    candidates_.emplace_back(logits_V[id] * inverse, static_cast<int32_t>(id));
+  if (params.top_k > 0 && params.top_k < static_cast<int64_t>(candidates_.size())) {
+    std::nth_element(candidates_.begin(), candidates_.begin() + params.top_k - 1, candidates_.end(),
+                     likelier);
+    candidates_.resize(static_cast<size_t>(params.top_k));
+  }
+  std::sort(candidates_.begin(), candidates_.end(), likelier);
+}
+
+void Sampler::cut_by_probability(const SamplingParams& params) {
+  const float peak = candidates_.front().first;
+  double total = 0;
+  for (auto& [weight, id] : candidates_) {
+    weight = std::exp(weight - peak);
+    total += weight;
+  }
+  size_t keep = 0;
+  double mass = 0;
+  for (const auto& [weight, id] : candidates_) {
+    if (keep > 0 && (mass >= params.top_p * total || weight < params.min_p)) break;
+    mass += weight;
+    ++keep;
+  }
+  candidates_.resize(keep);
+}
+
+int32_t Sampler::draw(std::span<const float> logits_V, const SamplingParams& params,
+                      double uniform) {
+  keep_candidates(logits_V, params);
+  cut_by_probability(params);
+  double total = 0;
+  for (const auto& [weight, id] : candidates_) total += weight;
+  double left = uniform * total;
+  for (const auto& [weight, id] : candidates_)
+    if ((left -= weight) < 0) return id;
+  return candidates_.back().second;
+}
+
+void Sampler::sample(std::span<float> logits_V, const SamplingParams& params,
+                     std::span<const int32_t> history, int64_t prompt_tokens,
+                     std::span<const int32_t> banned, Sample& result) {
+  // Reported log-probabilities are the model's own, so they are taken before penalties and filters.
+  const bool reports = params.num_logprobs >= 0;
+  const double lse = reports ? log_sum_exp(logits_V) : 0.0;
+  report(logits_V, params.num_logprobs, candidates_, lse, result);
+  if (reports) raw_V_.assign(logits_V.begin(), logits_V.end());
+  penalise(logits_V, params, history, prompt_tokens);
+  const std::span<float> row = logits_V;
+  for (int32_t id : banned) row[static_cast<size_t>(id)] = -std::numeric_limits<float>::infinity();
+  if (params.temperature == 0) {
+    result.id = static_cast<int32_t>(std::max_element(row.begin(), row.end()) - row.begin());
+  } else {
+    const auto index = static_cast<uint64_t>(static_cast<int64_t>(history.size()) - prompt_tokens);
+    result.id = draw(row, params, Rng(params.seed, "sample").uniform_at(index));
+  }
+  result.logprob =
+      reports ? static_cast<float>(raw_V_[static_cast<size_t>(result.id)] - lse) : 0.0f;
+}
+
+}  // namespace moge::infer

@@ -1,0 +1,133 @@
+#include "moge/infer/sampling.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+#include <map>
+
+#include "moge/core/error.h"
+
+namespace moge::infer {
+namespace {
+
+constexpr float kInf = std::numeric_limits<float>::infinity();
+
+Sample sample(std::vector<float> logits, const SamplingParams& params,
+              std::vector<int32_t> history = {0}, int64_t prompt_tokens = 1,
+              std::vector<int32_t> banned = {}) {
+  Sampler sampler(static_cast<int64_t>(logits.size()));
+  Sample result;
+  sampler.sample(logits, params, history, prompt_tokens, banned, result);
+  return result;
+}
+
+/// Shares of the tokens drawn over many indices of one seed.
+std::map<int32_t, double> shares(const std::vector<float>& logits, const SamplingParams& params) {
+  Sampler sampler(static_cast<int64_t>(logits.size()));
+  std::map<int32_t, double> share;
+  std::vector<int32_t> history = {0};
+  constexpr int kDraws = 4000;
+  for (int i = 0; i < kDraws; ++i) {
+    std::vector<float> row = logits;
+    Sample result;
+    sampler.sample(row, params, history, 1, {}, result);
+    share[result.id] += 1.0 / kDraws;
+    history.push_back(0);
+  }
+  return share;
+}
+
+TEST(Sampler, GreedyTakesTheLargestLogitAndTheLowestIdOfEquals) {
+  EXPECT_EQ(sample({0, 3, 1, 3}, {}).id, 1);
+  EXPECT_EQ(sample({0, 3, 1, 3}, {}, {0}, 1, {1}).id, 3);
+}
+
+TEST(Sampler, DrawsFollowTheSoftmax) {
+  const std::vector<float> logits = {std::log(1.0f), std::log(2.0f), std::log(5.0f)};
+  const auto share = shares(logits, {.temperature = 1.0f, .seed = 7});
+  EXPECT_NEAR(share.at(0), 0.125, 0.02);
+  EXPECT_NEAR(share.at(1), 0.25, 0.03);
+  EXPECT_NEAR(share.at(2), 0.625, 0.03);
+}
+
+TEST(Sampler, FiltersKeepWhatTheyPromise) {
+  const std::vector<float> logits = {std::log(1.0f), std::log(2.0f), std::log(3.0f),
+                                     std::log(4.0f)};
+  EXPECT_EQ(shares(logits, {.temperature = 1, .top_k = 2}).size(), 2u);
+  EXPECT_EQ(shares(logits, {.temperature = 1, .top_p = 0.39f}).size(), 1u);
+  EXPECT_EQ(shares(logits, {.temperature = 1, .top_p = 0.41f}).size(), 2u);
+  EXPECT_EQ(shares(logits, {.temperature = 1, .min_p = 0.6f}).size(), 2u);
+  EXPECT_EQ(shares(logits, {.temperature = 1}).size(), 4u);
+}
+
+TEST(Sampler, ADrawIsAFunctionOfSeedAndIndexOnly) {
+  const std::vector<float> logits(50, 0.0f);
+  const SamplingParams params{.temperature = 1, .seed = 3};
+  for (int64_t index = 0; index < 20; ++index) {
+    const std::vector<int32_t> history(static_cast<size_t>(1 + index), 0);
+    EXPECT_EQ(sample(logits, params, history).id, sample(logits, params, history).id);
+  }
+  EXPECT_NE(shares(logits, {.temperature = 1, .seed = 3}),
+            shares(logits, {.temperature = 1, .seed = 4}));
+}
+
+TEST(Sampler, PenaltiesAndBiasesMoveTheChoice) {
+  EXPECT_EQ(sample({2, 1.5f}, {.repetition_penalty = 2.0f}, {0}).id, 1);
+  EXPECT_EQ(sample({-1, -1.5f}, {.repetition_penalty = 2.0f}, {0}).id, 1);
+  EXPECT_EQ(sample({2, 1.5f}, {.presence_penalty = 1.0f}, {0}, 1).id, 0);     // prompt only
+  EXPECT_EQ(sample({2, 1.5f}, {.presence_penalty = 1.0f}, {1, 0}, 1).id, 1);  // in the output
+  EXPECT_EQ(sample({2, 1.0f}, {.frequency_penalty = 0.4f}, {1, 0, 0, 0}, 1).id, 1);
+  EXPECT_EQ(sample({2, 1.0f}, {.logit_bias = {{1, 5.0f}}}).id, 1);
+}
+
+TEST(Sampler, ReportedLogprobsAreTheModelsOwn) {
+  const Sample result = sample(
+      {0, std::log(3.0f)}, {.temperature = 0.5f, .logit_bias = {{0, 50.0f}}, .num_logprobs = 2});
+  EXPECT_EQ(result.id, 0);
+  EXPECT_NEAR(result.logprob, std::log(0.25f), 1e-6);
+  ASSERT_EQ(result.top.size(), 2u);
+  EXPECT_EQ(result.top[0].id, 1);
+  EXPECT_NEAR(result.top[0].logprob, std::log(0.75f), 1e-6);
+}
+
+TEST(Sampler, LeavesNoTraceOfACallInTheNext) {
+  Sampler sampler(3);
+  Sample first, second;
+  std::vector<float> row = {1, 1, 1};
+  sampler.sample(row, {.repetition_penalty = 3, .frequency_penalty = 2}, std::vector{0, 1, 1}, 1,
+                 {}, first);
+  row = {1, 0.9f, 0.8f};
+  sampler.sample(row, {.frequency_penalty = 2}, std::vector{2, 2}, 1, {}, second);
+  EXPECT_EQ(second.id, 0);
+}
+
+TEST(SamplingParams, EveryWrongValueIsRefusedByName) {
+  const auto message = [](const SamplingParams& params) -> std::string {
+    try {
+      params.validate(100);
+    } catch (const Error& error) {
+      return error.what();
+    }
+    return "";
+  };
+  EXPECT_EQ(message({}), "");
+  EXPECT_NE(message({.temperature = -1}).find("temperature"), std::string::npos);
+  EXPECT_NE(message({.temperature = kInf}).find("temperature"), std::string::npos);
+  EXPECT_NE(message({.top_k = -2}).find("top_k"), std::string::npos);
+  EXPECT_NE(message({.top_p = 0}).find("top_p"), std::string::npos);
+  EXPECT_NE(message({.top_p = std::nanf("")}).find("top_p"), std::string::npos);
+  EXPECT_NE(message({.min_p = 2}).find("min_p"), std::string::npos);
+  EXPECT_NE(message({.repetition_penalty = 0}).find("repetition_penalty"), std::string::npos);
+  EXPECT_NE(message({.presence_penalty = 3}).find("presence_penalty"), std::string::npos);
+  EXPECT_NE(message({.frequency_penalty = -3}).find("frequency_penalty"), std::string::npos);
+  EXPECT_NE(message({.logit_bias = {{100, 1.0f}}}).find("100"), std::string::npos);
+  EXPECT_NE(message({.logit_bias = {{1, 101.0f}}}).find("101"), std::string::npos);
+  EXPECT_NE(message({.max_tokens = -1}).find("max_tokens"), std::string::npos);
+  EXPECT_NE(message({.max_tokens = 2, .min_tokens = 3}).find("min_tokens"), std::string::npos);
+  EXPECT_NE(message({.num_logprobs = 101}).find("logprobs"), std::string::npos);
+  EXPECT_NE(message({.stop_ids = {-1}}).find("stop_token_ids"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace moge::infer

@@ -1,0 +1,49 @@
+// From the engine's tokens to text as it may be shown: whole characters, nothing of a stop string.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "moge/infer/engine.h"
+#include "moge/infer/stop_filter.h"
+#include "moge/text/tokenizer.h"
+
+namespace moge::infer {
+
+/// What one token adds. `text` may be empty: a character or a possible stop string is incomplete.
+struct TextPiece {
+  std::string text;
+  int32_t id = -1;
+  float logprob = 0;
+  std::vector<TokenLogprob> top;
+  std::vector<int32_t> experts_LK;  ///< as TokenEvent's; empty unless asked for
+};
+
+/// The end: the text that was still held back, why, and the counts.
+struct TextEnd {
+  std::string text;
+  std::string stop;  ///< the stop string that was met, if any
+  FinishEvent finish;
+};
+
+/// Calls back on the engine's thread.
+class TextSink final : public Sink {
+ public:
+  using OnPiece = std::function<bool(TextPiece piece)>;  ///< false ends the request
+  using OnEnd = std::function<void(TextEnd end)>;
+
+  TextSink(const Tokenizer& tokenizer, std::vector<std::string> stops, OnPiece on_piece,
+           OnEnd on_end);
+  bool on_token(const TokenEvent& event) override;
+  void on_finish(const FinishEvent& event) override;
+
+ private:
+  StreamDecoder decoder_;
+  StopFilter filter_;
+  OnPiece on_piece_;
+  OnEnd on_end_;
+};
+
+}  // namespace moge::infer

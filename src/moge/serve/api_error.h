@@ -1,0 +1,26 @@
+// An error as OpenAI clients expect it: HTTP status and {"error": {message, type, param, code}}.
+#pragma once
+
+#include <stdexcept>
+#include <string>
+#include <utility>
+
+namespace moge::serve {
+
+class ApiError : public std::runtime_error {
+ public:
+  ApiError(int status, const std::string& message, std::string param = {}, std::string code = {})
+      : std::runtime_error(message),
+        status_(status),
+        param_(std::move(param)),
+        code_(std::move(code)) {}
+  int status() const { return status_; }
+  const std::string& param() const { return param_; }  ///< the field's name; empty = none
+  std::string body() const;                            ///< the JSON of the answer
+
+ private:
+  int status_;
+  std::string param_, code_;
+};
+
+}  // namespace moge::serve

@@ -1,0 +1,267 @@
+#include "moge/serve/api_request.h"
+
+#include <charconv>
+#include <cmath>
+#include <initializer_list>
+#include <limits>
+#include <nlohmann/json.hpp>
+
+#include "moge/core/error.h"
+#include "moge/serve/api_error.h"
+
+namespace moge::serve {
+
+using nlohmann::json;
+
+namespace {
+
+constexpr int kMaxDepth = 64, kMaxAnswers = 128, kMaxPrompts = 2048, kMaxStops = 16;
+
+template <class... Args>
+void require(bool condition, const char* field, fmt::format_string<Args...> message,
+             Args&&... args) {
+  if (!condition) throw ApiError(400, fmt::format(message, std::forward<Args>(args)...), field);
+}
+
+/// The body as an object; refuses what nests too deep before it is built.
+json parse_body(std::string_view body) {
+  bool too_deep = false;
+  const json::parser_callback_t bound_depth = [&](int depth, json::parse_event_t, json&) {
+    if (depth > kMaxDepth) too_deep = true;
+    return !too_deep;
+  };
+  json parsed;
+  try {
+    parsed = json::parse(body, bound_depth);
+  } catch (const json::parse_error& error) {
+    throw ApiError(400, fmt::format("the body is not JSON: error at byte {}", error.byte));
+  }
+  if (too_deep) throw ApiError(400, fmt::format("the body nests deeper than {}", kMaxDepth));
+  if (!parsed.is_object()) throw ApiError(400, "the body is not a JSON object");
+  return parsed;
+}
+
+/// The value of `key`, or null where it is absent or null.
+const json* find(const json& object, const char* key) {
+  const auto it = object.find(key);
+  return it == object.end() || it->is_null() ? nullptr : &*it;
+}
+
+bool read_bool(const json& object, const char* key, bool otherwise) {
+  const json* value = find(object, key);
+  if (!value) return otherwise;
+  require(value->is_boolean(), key, "{} is not true or false", key);
+  return value->get<bool>();
+}
+
+double read_number(const json& object, const char* key, double otherwise) {
+  const json* value = find(object, key);
+  if (!value) return otherwise;
+  require(value->is_number(), key, "{} is not a number", key);
+  const double number = value->get<double>();
+  require(std::abs(number) <= std::numeric_limits<float>::max(), key, "{} is out of range", key);
+  return number;
+}
+
+int64_t as_integer(const json& value, const char* key) {
+  const bool fits = value.is_number_integer() &&
+                    (!value.is_number_unsigned() ||
+                     value.get<uint64_t>() <= uint64_t{std::numeric_limits<int64_t>::max()});
+  require(fits, key, "{} is not an integer", key);
+  return value.get<int64_t>();
+}
+
+int64_t read_integer(const json& object, const char* key, int64_t otherwise) {
+  const json* value = find(object, key);
+  return value ? as_integer(*value, key) : otherwise;
+}
+
+int64_t read_integer_between(const json& object, const char* key, int64_t otherwise, int64_t low,
+                             int64_t high) {
+  const int64_t value = read_integer(object, key, otherwise);
+  require(value >= low && value <= high, key, "{} is {}, must be between {} and {}", key, value,
+          low, high);
+  return value;
+}
+
+std::string as_text(const json& value, const char* key) {
+  require(value.is_string(), key, "{} is not a string", key);
+  return value.get<std::string>();
+}
+
+int32_t as_token(const json& value, const char* key) {
+  const int64_t id = as_integer(value, key);
+  require(id >= 0 && id <= std::numeric_limits<int32_t>::max(), key, "{} has token id {}", key, id);
+  return static_cast<int32_t>(id);
+}
+
+std::vector<std::string> read_stops(const json& object) {
+  const json* value = find(object, "stop");
+  if (!value) return {};
+  if (value->is_string()) return {value->get<std::string>()};
+  require(value->is_array(), "stop", "stop is neither a string nor a list of strings");
+  require(value->size() <= kMaxStops, "stop", "stop has {} strings, at most {} are allowed",
+          value->size(), kMaxStops);
+  std::vector<std::string> stops;
+  for (const json& item : *value) stops.push_back(as_text(item, "stop"));
+  return stops;
+}
+
+std::vector<std::pair<int32_t, float>> read_logit_bias(const json& object) {
+  const json* value = find(object, "logit_bias");
+  std::vector<std::pair<int32_t, float>> biases;
+  if (!value) return biases;
+  require(value->is_object(), "logit_bias", "logit_bias is not an object of token ids");
+  for (const auto& [key, bias] : value->items()) {
+    int32_t id = -1;
+    const auto [end, error] = std::from_chars(key.data(), key.data() + key.size(), id);
+    require(error == std::errc{} && end == key.data() + key.size() && id >= 0, "logit_bias",
+            "logit_bias has the key '{}', which is not a token id", key);
+    require(bias.is_number() && std::abs(bias.get<double>()) <= 100, "logit_bias",
+            "logit_bias of token {} is not a number in [-100, 100]", id);
+    biases.emplace_back(id, bias.get<float>());
+  }
+  return biases;
+}
+
+/// Fields of OpenAI's API that would change the answer and that this server does not have.
+void refuse_missing_features(const json& body, std::initializer_list<const char*> fields) {
+  for (const char* field : fields) {
+    const json* value = find(body, field);
+    if (!value || *value == json(false) || (value->is_array() && value->empty())) continue;
+    throw ApiError(501, fmt::format("{} is not supported by this server", field), field);
+  }
+}
+
+void read_sampling(const json& body, infer::SamplingParams& s) {
+  s.temperature = static_cast<float>(read_number(body, "temperature", 1.0));
+  s.top_p = static_cast<float>(read_number(body, "top_p", 1.0));
+  s.top_k = read_integer(body, "top_k", 0);
+  if (s.top_k == -1) s.top_k = 0;  // vLLM's spelling of "off"
+  s.min_p = static_cast<float>(read_number(body, "min_p", 0.0));
+  s.repetition_penalty = static_cast<float>(read_number(body, "repetition_penalty", 1.0));
+  s.presence_penalty = static_cast<float>(read_number(body, "presence_penalty", 0.0));
+  s.frequency_penalty = static_cast<float>(read_number(body, "frequency_penalty", 0.0));
+  s.logit_bias = read_logit_bias(body);
+  s.seed = static_cast<uint64_t>(read_integer(body, "seed", 0));
+  s.min_tokens = read_integer(body, "min_tokens", 0);
+  s.ignore_eos = read_bool(body, "ignore_eos", false);
+  s.stop = read_stops(body);
+  if (const json* ids = find(body, "stop_token_ids")) {
+    require(ids->is_array(), "stop_token_ids", "stop_token_ids is not a list");
+    for (const json& id : *ids) s.stop_ids.push_back(as_token(id, "stop_token_ids"));
+  }
+}
+
+void read_common(const json& body, GenerateRequest& request) {
+  if (const json* model = find(body, "model")) request.model = as_text(*model, "model");
+  read_sampling(body, request.sampling);
+  request.n = static_cast<int>(read_integer_between(body, "n", 1, 1, kMaxAnswers));
+  request.stream = read_bool(body, "stream", false);
+  request.return_routed_experts = read_bool(body, "return_routed_experts", false);
+  if (const json* options = find(body, "stream_options")) {
+    require(options->is_object(), "stream_options", "stream_options is not an object");
+    request.include_usage = read_bool(*options, "include_usage", false);
+  }
+}
+
+void read_max_tokens(const json& body, const char* key, GenerateRequest& request) {
+  if (!find(body, key)) return;
+  request.max_tokens = read_integer_between(body, key, 0, 0, 1 << 24);
+}
+
+Prompt read_ids(const json& list) {
+  Prompt prompt{.is_ids = true};
+  for (const json& id : list) prompt.ids.push_back(as_token(id, "prompt"));
+  return prompt;
+}
+
+std::vector<Prompt> read_prompts(const json& body) {
+  const json* value = find(body, "prompt");
+  require(value != nullptr, "prompt", "prompt is missing");
+  if (value->is_string()) return {Prompt{.text = value->get<std::string>()}};
+  require(value->is_array() && !value->empty(), "prompt",
+          "prompt is neither a string nor a non-empty list");
+  if (value->front().is_number()) return {read_ids(*value)};
+  require(value->size() <= kMaxPrompts, "prompt", "prompt has {} entries, at most {} are allowed",
+          value->size(), kMaxPrompts);
+  std::vector<Prompt> prompts;
+  for (const json& item : *value)
+    prompts.push_back(item.is_array() ? read_ids(item) : Prompt{.text = as_text(item, "prompt")});
+  return prompts;
+}
+
+void check_messages(const json& body) {
+  const json* messages = find(body, "messages");
+  require(messages && messages->is_array() && !messages->empty(), "messages",
+          "messages is not a non-empty list");
+  size_t i = 0;
+  for (const json& message : *messages) {
+    require(message.is_object(), "messages", "messages[{}] is not an object", i);
+    require(message.contains("role") && message["role"].is_string(), "messages",
+            "messages[{}].role is not a string", i);
+    const json* content = find(message, "content");
+    require(!content || content->is_string() || content->is_array(), "messages",
+            "messages[{}].content is neither a string nor a list of parts", i++);
+  }
+}
+
+/// Joins OpenAI's content parts: [{"type": "text", "text": ...}] becomes the text.
+json with_plain_content(json messages) {
+  for (json& message : messages) {
+    if (!message.contains("content") || !message["content"].is_array()) continue;
+    std::string text;
+    for (const json& part : message["content"]) {
+      require(part.is_object() && part.value("type", json()) == "text" && part.contains("text") &&
+                  part["text"].is_string(),
+              "messages", "a content part is not of type text");
+      text += part["text"].get<std::string>();
+    }
+    message["content"] = text;
+  }
+  return messages;
+}
+
+}  // namespace
+
+CompletionRequest parse_completion_request(std::string_view text) {
+  const json body = parse_body(text);
+  refuse_missing_features(
+      body, {"echo", "suffix", "response_format", "guided_json", "guided_regex", "guided_choice",
+             "guided_grammar", "structured_outputs", "prompt_logprobs"});
+  CompletionRequest request;
+  read_common(body, request);
+  request.prompts = read_prompts(body);
+  require(read_integer(body, "best_of", request.n) == request.n, "best_of",
+          "best_of must equal n = {}", request.n);
+  if (find(body, "logprobs"))
+    request.sampling.num_logprobs =
+        static_cast<int>(read_integer_between(body, "logprobs", 0, 0, 20));
+  request.max_tokens = 16;  // OpenAI's default
+  read_max_tokens(body, "max_tokens", request);
+  return request;
+}
+
+ChatRequest parse_chat_request(std::string_view text) {
+  const json body = parse_body(text);
+  refuse_missing_features(
+      body, {"tools", "functions", "response_format", "audio", "guided_json", "guided_regex",
+             "guided_choice", "guided_grammar", "structured_outputs", "prompt_logprobs"});
+  ChatRequest request;
+  read_common(body, request);
+  check_messages(body);
+  request.messages_json = with_plain_content(body["messages"]).dump();
+  if (const json* kwargs = find(body, "chat_template_kwargs")) {
+    require(kwargs->is_object(), "chat_template_kwargs", "chat_template_kwargs is not an object");
+    request.template_kwargs_json = kwargs->dump();
+  }
+  request.add_generation_prompt = read_bool(body, "add_generation_prompt", true);
+  if (read_bool(body, "logprobs", false))
+    request.sampling.num_logprobs =
+        static_cast<int>(read_integer_between(body, "top_logprobs", 0, 0, 20));
+  read_max_tokens(body, "max_tokens", request);
+  read_max_tokens(body, "max_completion_tokens", request);
+  return request;
+}
+
+}  // namespace moge::serve

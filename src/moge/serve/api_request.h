@@ -1,0 +1,49 @@
+// Bodies of /v1/completions and /v1/chat/completions, checked field by field. No sockets here.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "moge/infer/sampling.h"
+
+namespace moge::serve {
+
+/// What both kinds of request share.
+struct GenerateRequest {
+  std::string model;
+  infer::SamplingParams sampling;
+  std::optional<int64_t> max_tokens;  ///< absent: as many as the context holds
+  int n = 1;                          ///< answers per prompt
+  bool stream = false;
+  bool include_usage = false;  ///< stream_options.include_usage
+  bool return_routed_experts = false;
+};
+
+/// A prompt as text, or as token ids.
+struct Prompt {
+  std::string text;
+  std::vector<int32_t> ids;
+  bool is_ids = false;
+};
+
+struct CompletionRequest : GenerateRequest {
+  std::vector<Prompt> prompts;
+};
+
+struct ChatRequest : GenerateRequest {
+  std::string messages_json;  ///< an array of {"role", "content", ...}
+  std::string template_kwargs_json = "{}";
+  bool add_generation_prompt = true;
+};
+
+constexpr size_t kMaxBodyBytes = size_t{16} << 20;
+
+/// Both throw ApiError: 400 with the field's name for what is wrong, 501 for a feature that this
+/// server does not have.
+CompletionRequest parse_completion_request(std::string_view body);
+ChatRequest parse_chat_request(std::string_view body);
+
+}  // namespace moge::serve

@@ -1,0 +1,137 @@
+#include "moge/serve/api_request.h"
+
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <nlohmann/json.hpp>
+
+#include "moge/serve/api_error.h"
+
+namespace moge::serve {
+namespace {
+
+/// Status and field of the error that a body meets; 200 if none.
+std::pair<int, std::string> refusal(const std::function<void()>& parse) {
+  try {
+    parse();
+  } catch (const ApiError& error) {
+    const auto body = nlohmann::json::parse(error.body())["error"];
+    EXPECT_FALSE(body["message"].get<std::string>().empty());
+    return {error.status(), error.param()};
+  }
+  return {200, ""};
+}
+
+std::pair<int, std::string> completion(const std::string& body) {
+  return refusal([&] { parse_completion_request(body); });
+}
+std::pair<int, std::string> chat(const std::string& body) {
+  return refusal([&] { parse_chat_request(body); });
+}
+std::pair<int, std::string> with_field(const std::string& field) {
+  return completion(R"({"prompt":"x",)" + field + "}");
+}
+
+TEST(CompletionRequest, ReadsEveryField) {
+  const CompletionRequest request = parse_completion_request(R"({
+    "model": "m", "prompt": "once", "max_tokens": 7, "temperature": 0.5, "top_p": 0.9, "top_k": 5,
+    "min_p": 0.1, "repetition_penalty": 1.1, "presence_penalty": 0.2, "frequency_penalty": 0.3,
+    "seed": 11, "n": 2, "stream": true, "stream_options": {"include_usage": true},
+    "logit_bias": {"3": -5}, "stop": ["a", "b"], "stop_token_ids": [4], "ignore_eos": true,
+    "min_tokens": 2, "logprobs": 3, "return_routed_experts": true, "user": "someone"})");
+  EXPECT_EQ(request.model, "m");
+  ASSERT_EQ(request.prompts.size(), 1u);
+  EXPECT_EQ(request.prompts[0].text, "once");
+  EXPECT_EQ(request.max_tokens, 7);
+  EXPECT_FLOAT_EQ(request.sampling.temperature, 0.5f);
+  EXPECT_FLOAT_EQ(request.sampling.top_p, 0.9f);
+  EXPECT_EQ(request.sampling.top_k, 5);
+  EXPECT_FLOAT_EQ(request.sampling.min_p, 0.1f);
+  EXPECT_FLOAT_EQ(request.sampling.repetition_penalty, 1.1f);
+  EXPECT_FLOAT_EQ(request.sampling.presence_penalty, 0.2f);
+  EXPECT_FLOAT_EQ(request.sampling.frequency_penalty, 0.3f);
+  EXPECT_EQ(request.sampling.seed, 11u);
+  EXPECT_EQ(request.n, 2);
+  EXPECT_TRUE(request.stream && request.include_usage && request.return_routed_experts);
+  EXPECT_EQ(request.sampling.logit_bias, (std::vector<std::pair<int32_t, float>>{{3, -5.0f}}));
+  EXPECT_EQ(request.sampling.stop, (std::vector<std::string>{"a", "b"}));
+  EXPECT_EQ(request.sampling.stop_ids, std::vector<int32_t>{4});
+  EXPECT_TRUE(request.sampling.ignore_eos);
+  EXPECT_EQ(request.sampling.min_tokens, 2);
+  EXPECT_EQ(request.sampling.num_logprobs, 3);
+}
+
+TEST(CompletionRequest, TakesTextsIdsAndListsOfBoth) {
+  EXPECT_EQ(parse_completion_request(R"({"prompt":["a","b"]})").prompts.size(), 2u);
+  const auto ids = parse_completion_request(R"({"prompt":[1,2,3]})").prompts;
+  ASSERT_EQ(ids.size(), 1u);
+  EXPECT_EQ(ids[0].ids, (std::vector<int32_t>{1, 2, 3}));
+  const auto lists = parse_completion_request(R"({"prompt":[[1],[2,3]]})").prompts;
+  ASSERT_EQ(lists.size(), 2u);
+  EXPECT_TRUE(lists[1].is_ids);
+  EXPECT_EQ(parse_completion_request(R"({"prompt":"x"})").max_tokens, 16);
+}
+
+TEST(CompletionRequest, RefusesWrongFieldsByName) {
+  using Refusal = std::pair<int, std::string>;
+  EXPECT_EQ(completion("{"), Refusal(400, ""));
+  EXPECT_EQ(completion("[1]"), Refusal(400, ""));
+  EXPECT_EQ(completion(""), Refusal(400, ""));
+  EXPECT_EQ(completion("{}"), Refusal(400, "prompt"));
+  EXPECT_EQ(completion(R"({"prompt":7})"), Refusal(400, "prompt"));
+  EXPECT_EQ(completion(R"({"prompt":[]})"), Refusal(400, "prompt"));
+  EXPECT_EQ(completion(R"({"prompt":[1,"a"]})"), Refusal(400, "prompt"));
+  EXPECT_EQ(completion(R"({"prompt":[-1]})"), Refusal(400, "prompt"));
+  EXPECT_EQ(completion(R"({"prompt":[1.5]})"), Refusal(400, "prompt"));
+  EXPECT_EQ(with_field(R"("temperature":"hot")"), Refusal(400, "temperature"));
+  EXPECT_EQ(with_field(R"("temperature":1e300)"), Refusal(400, "temperature"));
+  EXPECT_EQ(with_field(R"("max_tokens":-1)"), Refusal(400, "max_tokens"));
+  EXPECT_EQ(with_field(R"("max_tokens":1.5)"), Refusal(400, "max_tokens"));
+  EXPECT_EQ(with_field(R"("n":0)"), Refusal(400, "n"));
+  EXPECT_EQ(with_field(R"("n":1000)"), Refusal(400, "n"));
+  EXPECT_EQ(with_field(R"("stream":"yes")"), Refusal(400, "stream"));
+  EXPECT_EQ(with_field(R"("stream_options":1)"), Refusal(400, "stream_options"));
+  EXPECT_EQ(with_field(R"("stop":[1])"), Refusal(400, "stop"));
+  EXPECT_EQ(with_field(R"("logit_bias":{"x":1})"), Refusal(400, "logit_bias"));
+  EXPECT_EQ(with_field(R"("logit_bias":{"1":101})"), Refusal(400, "logit_bias"));
+  EXPECT_EQ(with_field(R"("logprobs":21)"), Refusal(400, "logprobs"));
+  EXPECT_EQ(with_field(R"("stop_token_ids":3)"), Refusal(400, "stop_token_ids"));
+  EXPECT_EQ(with_field(R"("seed":18446744073709551615)"), Refusal(400, "seed"));
+  EXPECT_EQ(with_field(R"("best_of":5)"), Refusal(400, "best_of"));
+  EXPECT_EQ(completion(std::string(100000, '[')), Refusal(400, ""));
+}
+
+TEST(CompletionRequest, NamesFeaturesThatAreNotThere) {
+  using Refusal = std::pair<int, std::string>;
+  EXPECT_EQ(with_field(R"("echo":true)"), Refusal(501, "echo"));
+  EXPECT_EQ(with_field(R"("echo":false)"), Refusal(200, ""));
+  EXPECT_EQ(with_field(R"("suffix":null)"), Refusal(200, ""));
+  EXPECT_EQ(chat(R"({"messages":[{"role":"user","content":"x"}],"tools":[{}]})"),
+            Refusal(501, "tools"));
+}
+
+TEST(ChatRequest, ReadsMessagesAndJoinsTextParts) {
+  const ChatRequest request = parse_chat_request(R"({"messages":[
+    {"role":"system","content":"be kind"},
+    {"role":"user","content":[{"type":"text","text":"a"},{"type":"text","text":"b"}]}],
+    "max_completion_tokens":9,"logprobs":true,"top_logprobs":2})");
+  const auto messages = nlohmann::json::parse(request.messages_json);
+  EXPECT_EQ(messages[1]["content"], "ab");
+  EXPECT_EQ(request.max_tokens, 9);
+  EXPECT_EQ(request.sampling.num_logprobs, 2);
+  EXPECT_FALSE(parse_chat_request(R"({"messages":[{"role":"user","content":"x"}]})").max_tokens);
+}
+
+TEST(ChatRequest, RefusesWrongMessages) {
+  using Refusal = std::pair<int, std::string>;
+  EXPECT_EQ(chat("{}"), Refusal(400, "messages"));
+  EXPECT_EQ(chat(R"({"messages":[]})"), Refusal(400, "messages"));
+  EXPECT_EQ(chat(R"({"messages":["x"]})"), Refusal(400, "messages"));
+  EXPECT_EQ(chat(R"({"messages":[{"content":"x"}]})"), Refusal(400, "messages"));
+  EXPECT_EQ(chat(R"({"messages":[{"role":"user","content":7}]})"), Refusal(400, "messages"));
+  EXPECT_EQ(chat(R"({"messages":[{"role":"user","content":[{"type":"image_url"}]}]})"),
+            Refusal(400, "messages"));
+}
+
+}  // namespace
+}  // namespace moge::serve

@@ -1,0 +1,211 @@
+#include "moge/serve/api_response.h"
+
+#include <random>
+#include <utility>
+
+#include "moge/config/model_config.h"
+#include "moge/core/error.h"
+
+namespace moge::serve {
+
+namespace {
+
+std::string new_id(ApiKind kind) {
+  std::random_device random;
+  return fmt::format("{}-{:08x}{:08x}", kind == ApiKind::kChat ? "chatcmpl" : "cmpl", random(),
+                     random());
+}
+
+double rate(int64_t count, double seconds) {
+  return seconds > 0 ? static_cast<double>(count) / seconds : 0.0;
+}
+
+}  // namespace
+
+ResponseWriter::ResponseWriter(const Service& service, ApiKind kind, const GenerateRequest& request)
+    : service_(service),
+      kind_(kind),
+      wants_logprobs_(request.sampling.num_logprobs >= 0),
+      wants_experts_(request.return_routed_experts),
+      answers_per_prompt_(request.n),
+      layers_(service.config.num_layers()),
+      top_k_(service.config.moe.top_k),
+      id_(new_id(kind)) {}
+
+Json ResponseWriter::envelope(bool chunk) const {
+  const char* object = kind_ == ApiKind::kCompletion ? "text_completion"
+                       : chunk                       ? "chat.completion.chunk"
+                                                     : "chat.completion";
+  return {{"id", id_},
+          {"object", object},
+          {"created", std::time(nullptr)},
+          {"model", service_.model_name},
+          {"choices", Json::array()}};
+}
+
+Json ResponseWriter::choice(int index, Json content, Json logprobs, Json finish_reason) const {
+  Json made = {{"index", index}};
+  made.update(content);
+  made["logprobs"] = std::move(logprobs);
+  made["finish_reason"] = std::move(finish_reason);
+  return made;
+}
+
+Json ResponseWriter::whole(const std::vector<Answer>& answers) const {
+  Json body = envelope(/*chunk=*/false);
+  for (size_t i = 0; i < answers.size(); ++i) {
+    const Answer& answer = answers[i];
+    Json content = kind_ == ApiKind::kChat
+                       ? Json{{"message", {{"role", "assistant"}, {"content", answer.text}}}}
+                       : Json{{"text", answer.text}};
+    if (wants_experts_) content["routed_experts"] = experts(answer.pieces);
+    body["choices"].push_back(choice(static_cast<int>(i), std::move(content),
+                                     logprobs(answer.pieces, 0),
+                                     infer::name_of(answer.end.finish.reason)));
+  }
+  body["usage"] = usage(answers, answers_per_prompt_);
+  if (!answers.empty()) body["timings"] = timings(answers.front().end.finish);
+  return body;
+}
+
+Json ResponseWriter::role_chunk(int index) const {
+  Json body = envelope(/*chunk=*/true);
+  body["choices"].push_back(
+      choice(index, {{"delta", {{"role", "assistant"}, {"content", ""}}}}, nullptr, nullptr));
+  return body;
+}
+
+Json ResponseWriter::piece_chunk(int index, const infer::TextPiece& piece,
+                                 int64_t text_offset) const {
+  Json body = envelope(/*chunk=*/true);
+  Json content = kind_ == ApiKind::kChat ? Json{{"delta", {{"content", piece.text}}}}
+                                         : Json{{"text", piece.text}};
+  if (wants_experts_) content["routed_experts"] = experts({piece});
+  body["choices"].push_back(
+      choice(index, std::move(content), logprobs({piece}, text_offset), nullptr));
+  return body;
+}
+
+Json ResponseWriter::end_chunk(int index, const infer::TextEnd& end) const {
+  Json body = envelope(/*chunk=*/true);
+  Json delta = Json::object();
+  if (!end.text.empty()) delta["content"] = end.text;
+  Json content = kind_ == ApiKind::kChat ? Json{{"delta", delta}} : Json{{"text", end.text}};
+  body["choices"].push_back(
+      choice(index, std::move(content), nullptr, infer::name_of(end.finish.reason)));
+  body["timings"] = timings(end.finish);
+  return body;
+}
+
+Json ResponseWriter::usage_chunk(const std::vector<Answer>& answers) const {
+  Json body = envelope(/*chunk=*/true);
+  body["usage"] = usage(answers, answers_per_prompt_);
+  return body;
+}
+
+std::string ResponseWriter::token_text(int32_t id) const {
+  return service_.tokenizer.decode(std::span(&id, 1), /*skip_special=*/false);
+}
+
+Json ResponseWriter::logprobs(const std::vector<infer::TextPiece>& pieces,
+                              int64_t text_offset) const {
+  if (!wants_logprobs_) return nullptr;
+  return kind_ == ApiKind::kChat ? chat_logprobs(pieces) : completion_logprobs(pieces, text_offset);
+}
+
+Json ResponseWriter::completion_logprobs(const std::vector<infer::TextPiece>& pieces,
+                                         int64_t text_offset) const {
+  Json made = {{"tokens", Json::array()},
+               {"token_logprobs", Json::array()},
+               {"top_logprobs", Json::array()},
+               {"text_offset", Json::array()}};
+  for (const infer::TextPiece& piece : pieces) {
+    Json top = Json::object();
+    for (const infer::TokenLogprob& other : piece.top) top[token_text(other.id)] = other.logprob;
+    made["tokens"].push_back(token_text(piece.id));
+    made["token_logprobs"].push_back(piece.logprob);
+    made["top_logprobs"].push_back(std::move(top));
+    made["text_offset"].push_back(text_offset);
+    text_offset += static_cast<int64_t>(piece.text.size());
+  }
+  return made;
+}
+
+Json ResponseWriter::chat_logprobs(const std::vector<infer::TextPiece>& pieces) const {
+  const auto entry = [&](int32_t id, float logprob) {
+    const std::string text = token_text(id);
+    return Json{{"token", text},
+                {"logprob", logprob},
+                {"bytes", std::vector<uint8_t>(text.begin(), text.end())}};
+  };
+  Json content = Json::array();
+  for (const infer::TextPiece& piece : pieces) {
+    Json made = entry(piece.id, piece.logprob);
+    made["top_logprobs"] = Json::array();
+    for (const infer::TokenLogprob& other : piece.top)
+      made["top_logprobs"].push_back(entry(other.id, other.logprob));
+    content.push_back(std::move(made));
+  }
+  return {{"content", std::move(content)}};
+}
+
+/// [tokens][layers][top_k]; an empty list for a dense layer.
+Json ResponseWriter::experts(const std::vector<infer::TextPiece>& pieces) const {
+  Json tokens = Json::array();
+  for (const infer::TextPiece& piece : pieces) {
+    Json by_layer = Json::array();
+    for (int64_t layer = 0; layer < layers_; ++layer) {
+      Json chosen = Json::array();
+      for (int64_t k = 0; k < top_k_; ++k) {
+        const int32_t id = piece.experts_LK[static_cast<size_t>(layer * top_k_ + k)];
+        if (id >= 0) chosen.push_back(id);
+      }
+      by_layer.push_back(std::move(chosen));
+    }
+    tokens.push_back(std::move(by_layer));
+  }
+  return tokens;
+}
+
+Json usage(const std::vector<Answer>& answers, int answers_per_prompt) {
+  int64_t prompt = 0, output = 0;
+  for (size_t i = 0; i < answers.size(); ++i) {
+    if (i % static_cast<size_t>(answers_per_prompt) == 0)
+      prompt += answers[i].end.finish.prompt_tokens;
+    output += answers[i].end.finish.output_tokens;
+  }
+  return {
+      {"prompt_tokens", prompt}, {"completion_tokens", output}, {"total_tokens", prompt + output}};
+}
+
+Json timings(const infer::FinishEvent& f) {
+  return {{"prompt_n", f.prompt_tokens},
+          {"prompt_ms", f.prompt_s * 1e3},
+          {"prompt_per_second", rate(f.prompt_tokens, f.prompt_s)},
+          {"predicted_n", f.output_tokens},
+          {"predicted_ms", f.decode_s * 1e3},
+          {"predicted_per_second", rate(f.output_tokens - 1, f.decode_s)}};
+}
+
+Json model_list(const Service& service) {
+  const ModelConfig& config = service.config;
+  const Json meta = {{"num_layers", config.num_layers()},
+                     {"num_experts", config.moe.num_experts},
+                     {"num_expert_groups", config.moe.num_groups},
+                     {"num_experts_per_tok", config.moe.top_k},
+                     {"has_chat_template", service.chat_template != nullptr}};
+  return {{"object", "list"},
+          {"data",
+           {{{"id", service.model_name},
+             {"object", "model"},
+             {"created", service.created},
+             {"owned_by", "moge"},
+             {"max_model_len", service.engine.max_model_len()},
+             {"meta", meta}}}}};
+}
+
+std::string dump(const Json& json) {
+  return json.dump(-1, ' ', /*ensure_ascii=*/false, Json::error_handler_t::replace);
+}
+
+}  // namespace moge::serve

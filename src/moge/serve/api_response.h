@@ -1,0 +1,67 @@
+// Answers of /v1/completions and /v1/chat/completions as JSON, whole and in chunks.
+#pragma once
+
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "moge/infer/text_sink.h"
+#include "moge/serve/service.h"
+
+namespace moge::serve {
+
+using Json = nlohmann::ordered_json;
+
+enum class ApiKind { kCompletion, kChat };
+
+/// One answer as it grows.
+struct Answer {
+  std::string text;
+  std::vector<infer::TextPiece> pieces;
+  infer::TextEnd end;
+};
+
+/// Writes the objects of one request.
+class ResponseWriter {
+ public:
+  ResponseWriter(const Service& service, ApiKind kind, const GenerateRequest& request);
+
+  /// The whole answer of a request that does not stream.
+  Json whole(const std::vector<Answer>& answers) const;
+
+  Json role_chunk(int index) const;  ///< chat: the first chunk of an answer
+  Json piece_chunk(int index, const infer::TextPiece& piece, int64_t text_offset) const;
+  Json end_chunk(int index, const infer::TextEnd& end) const;
+  Json usage_chunk(const std::vector<Answer>& answers) const;
+
+ private:
+  Json envelope(bool chunk) const;
+  Json choice(int index, Json content, Json logprobs, Json finish_reason) const;
+  Json logprobs(const std::vector<infer::TextPiece>& pieces, int64_t text_offset) const;
+  Json completion_logprobs(const std::vector<infer::TextPiece>& pieces, int64_t text_offset) const;
+  Json chat_logprobs(const std::vector<infer::TextPiece>& pieces) const;
+  Json experts(const std::vector<infer::TextPiece>& pieces) const;
+  std::string token_text(int32_t id) const;
+
+  const Service& service_;
+  ApiKind kind_;
+  bool wants_logprobs_, wants_experts_;
+  int answers_per_prompt_;
+  int64_t layers_, top_k_;
+  std::string id_;
+};
+
+/// {"prompt_tokens", "completion_tokens", "total_tokens"}; a prompt counts once for its n answers.
+Json usage(const std::vector<Answer>& answers, int answers_per_prompt);
+
+/// llama.cpp's timings of one answer.
+Json timings(const infer::FinishEvent& finish);
+
+/// GET /v1/models
+Json model_list(const Service& service);
+
+/// JSON text; what is no UTF-8 becomes U+FFFD.
+std::string dump(const Json& json);
+
+}  // namespace moge::serve

@@ -1,0 +1,67 @@
+#include "moge/serve/service.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "moge/core/error.h"
+#include "moge/serve/api_error.h"
+
+namespace moge::serve {
+
+namespace {
+constexpr int64_t kMaxTemplateSteps = 1'000'000;
+}
+
+void Service::check_model(const std::string& name) const {
+  if (!name.empty() && name != model_name)
+    throw ApiError(
+        404, fmt::format("the model '{}' does not exist; this server has '{}'", name, model_name),
+        "model", "model_not_found");
+}
+
+std::vector<int32_t> Service::tokens_of(const Prompt& prompt) const {
+  return prompt.is_ids ? prompt.ids : tokenizer.encode(prompt.text, /*add_special=*/true);
+}
+
+std::vector<int32_t> Service::tokens_of(const ChatRequest& request) const {
+  if (!chat_template)
+    throw ApiError(400, fmt::format("the model '{}' has no chat template", model_name), "messages");
+  try {
+    const auto kwargs = nlohmann::ordered_json::parse(request.template_kwargs_json);
+    const text::ChatOptions options{.add_generation_prompt = request.add_generation_prompt,
+                                    .extra = &kwargs,
+                                    .max_steps = kMaxTemplateSteps,
+                                    .max_bytes = static_cast<int64_t>(kMaxBodyBytes)};
+    const std::string text = chat_template->render(
+        nlohmann::ordered_json::parse(request.messages_json), nullptr, options);
+    return tokenizer.encode(text, /*add_special=*/false);
+  } catch (const Error& error) {
+    throw ApiError(400, fmt::format("chat template: {}", error.what()), "messages");
+  }
+}
+
+infer::Request Service::make_request(const GenerateRequest& request, std::vector<int32_t> prompt,
+                                     int answer) const {
+  infer::Request made{.prompt = std::move(prompt),
+                      .sampling = request.sampling,
+                      .want_experts = request.return_routed_experts};
+  made.sampling.seed += static_cast<uint64_t>(answer);
+  const auto room = engine.max_model_len() - static_cast<int64_t>(made.prompt.size());
+  made.sampling.max_tokens = request.max_tokens.value_or(std::max<int64_t>(1, room));
+  return made;
+}
+
+infer::RequestId Service::submit(infer::Request request, std::shared_ptr<infer::Sink> sink) const {
+  try {
+    return engine.submit(std::move(request), std::move(sink));
+  } catch (const infer::QueueFull& error) {
+    throw ApiError(429, error.what(), {}, "queue_full");
+  } catch (const Error& error) {
+    // The engine's sentences begin with the field: "prompt has token id ...".
+    const std::string text = error.what();
+    throw ApiError(400, text, text.substr(0, text.find(' ')));
+  }
+}
+
+}  // namespace moge::serve

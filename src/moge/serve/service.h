@@ -1,0 +1,40 @@
+// What a server serves: a model with its tokenizer, chat template and engine. No sockets here.
+#pragma once
+
+#include <cstdint>
+#include <ctime>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "moge/config/model_config.h"
+#include "moge/infer/engine.h"
+#include "moge/infer/text_sink.h"
+#include "moge/serve/api_request.h"
+#include "moge/text/chat_template.h"
+#include "moge/text/tokenizer.h"
+
+namespace moge::serve {
+
+struct Service {
+  std::string model_name;
+  const ModelConfig& config;
+  const Tokenizer& tokenizer;
+  const text::ChatTemplate* chat_template;  ///< null: the model has none
+  infer::Engine& engine;
+  std::time_t created = std::time(nullptr);
+
+  /// 404 unless `name` is empty or the served model's.
+  void check_model(const std::string& name) const;
+  /// Token ids of a prompt; 400 naming the field where an id does not fit.
+  std::vector<int32_t> tokens_of(const Prompt& prompt) const;
+  /// Renders the chat and tokenizes it; 400 with the template's own words.
+  std::vector<int32_t> tokens_of(const ChatRequest& request) const;
+  /// What one of a request's answers asks of the engine; fills in the default of max_tokens.
+  infer::Request make_request(const GenerateRequest& request, std::vector<int32_t> prompt,
+                              int answer) const;
+  /// Engine::submit with its errors as ApiErrors (400, 429 with code "queue_full").
+  infer::RequestId submit(infer::Request request, std::shared_ptr<infer::Sink> sink) const;
+};
+
+}  // namespace moge::serve

@@ -1,0 +1,23 @@
+#include "moge/train/balance_log.h"
+
+#include <nlohmann/json.hpp>
+
+#include "moge/report/balance.h"
+
+namespace moge::train {
+
+BalanceLog log_balance(const ModelConfig& config, const ExpertCounts& counts, int64_t tokens) {
+  report::BalanceInput input{.num_experts = config.moe.num_experts,
+                             .num_groups = config.moe.num_groups,
+                             .tokens = tokens,
+                             .routed_LE = counts.routed,
+                             .plain_topk_LE = counts.plain_topk};
+  for (int64_t layer = 0; layer < config.num_layers(); ++layer)
+    if (config.layers[static_cast<size_t>(layer)].moe) input.moe_layers.push_back(layer);
+  const report::BalanceReport report = report::make_report(input);
+  return {.line = report::one_line(report),
+          .json = report::to_json(report).dump(),
+          .table = report::table(report)};
+}
+
+}  // namespace moge::train

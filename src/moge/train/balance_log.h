@@ -1,0 +1,17 @@
+// The balance of one step, for the log line and for metrics.jsonl.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "moge/config/model_config.h"
+#include "moge/train/trainer.h"
+
+namespace moge::train {
+
+struct BalanceLog {
+  std::string line, json, table;
+};
+BalanceLog log_balance(const ModelConfig& config, const ExpertCounts& counts, int64_t tokens);
+
+}  // namespace moge::train
