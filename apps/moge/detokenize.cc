@@ -12,8 +12,7 @@ namespace moge {
 namespace {
 
 struct DetokenizeOptions {
-  std::string model;
-  std::vector<std::string> ids;
+  std::string model, ids;
   bool skip_special = false;
 
   void visit(FieldList& v) {
@@ -49,9 +48,7 @@ std::vector<int32_t> parse_ids(const std::string& text, int64_t vocab_size) {
 
 void run_detokenize(DetokenizeOptions& options, Run& run) {
   const auto tokenizer = open_tokenizer(options.model);
-  std::string typed;
-  for (const std::string& part : options.ids) typed += text_or_stdin(part) + " ";
-  const auto ids = parse_ids(typed, tokenizer->vocab_size());
+  const auto ids = parse_ids(text_or_stdin(options.ids), tokenizer->vocab_size());
   const std::string text = tokenizer->decode(ids, options.skip_special);
   if (run.json()) return run.result({{"text", text}});
   run.out(text);

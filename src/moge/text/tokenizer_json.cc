@@ -99,6 +99,7 @@ class JsonTokenizer : public Tokenizer {
   void add_token(AddedToken token);
   void encode_part(std::string_view part, bool at_start, std::vector<int32_t>& ids) const;
   std::string normalized(std::string_view text) const;
+  size_t normalized_size_of_first(std::string_view text) const;
 
   std::unique_ptr<Bpe> model_;
   Normalizer normalizer_;
@@ -169,18 +170,27 @@ void JsonTokenizer::add_token(AddedToken token) {
   max_added_ = std::max(max_added_, token.id);
   vocab_size_ = std::max<int64_t>(vocab_size_, token.id + 1);
   added_ids_[token.content] = token.id;
-  added_pieces_[token.id] = token.content;
-  if (token.special) special_.insert(token.id);
-  if (token.normalized)
-    normalized_tokens_.add(token, normalized(token.content));
-  else
-    raw_tokens_.add(token, token.content);
+  // The library shows a normalized token in its normal form, and knows it as special only by the
+  // form of the file.
+  const std::string piece = token.normalized ? normalized(token.content) : token.content;
+  added_pieces_[token.id] = piece;
+  if (token.special && piece == token.content) special_.insert(token.id);
+  (token.normalized ? normalized_tokens_ : raw_tokens_).add(token, piece);
 }
 
 std::string JsonTokenizer::normalized(std::string_view text) const {
   std::string out(text);
   if (normalizer_) normalizer_(out);
   return out;
+}
+
+/// What the first character alone becomes, seen in front of a character that nothing changes.
+size_t JsonTokenizer::normalized_size_of_first(std::string_view text) const {
+  constexpr std::string_view kPrivateUse = "\xEE\x80\x80";
+  const auto size = static_cast<size_t>(utf8_length(text[0]));
+  if (!normalizer_) return size;
+  const std::string both = normalized(std::string(text.substr(0, size)).append(kPrivateUse));
+  return std::min(both.rfind(kPrivateUse), both.size());
 }
 
 std::vector<int32_t> JsonTokenizer::encode(std::string_view text, bool add_special) const {
@@ -207,8 +217,7 @@ void JsonTokenizer::encode_part(std::string_view part, bool at_start,
   pieces.text = normalized(part);
   check(pieces.text.size() <= kMaxTextBytes,
         "[tokenizer] a normalized text of {} bytes is too long", pieces.text.size());
-  const size_t first = static_cast<size_t>(utf8_length(part[0]));
-  const auto head = at_start ? normalized(part.substr(0, first)).size() : 0;
+  const size_t head = at_start ? normalized_size_of_first(part) : 0;
   normalized_tokens_.split(pieces.text, [&](size_t begin, size_t end, int32_t id) {
     Piece p;
     p.begin = static_cast<uint32_t>(begin);
