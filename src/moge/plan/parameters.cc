@@ -1,0 +1,70 @@
+#include "moge/plan/parameters.h"
+
+namespace moge::plan {
+
+namespace {
+
+ParameterCount attention_parameters(const ModelConfig& c) {
+  ParameterCount count{c.hidden_size * (c.qkv_width() + c.q_width()), 0};
+  if (c.qkv_bias) count.vectors += c.qkv_width();
+  if (c.output_bias) count.vectors += c.hidden_size;
+  if (c.qk_norm == QkNorm::kPerHead) count.vectors += 2 * c.head_dim;
+  if (c.qk_norm == QkNorm::kFullWidth) count.vectors += c.q_width() + c.kv_width();
+  return count;
+}
+
+ParameterCount mlp_parameters(const ModelConfig& c, bool moe, int64_t experts) {
+  if (!moe) return {3 * c.hidden_size * c.dense_width, 0};
+  const int64_t router = c.hidden_size * c.moe.num_experts;
+  const int64_t shared = c.hidden_size * (3 * c.moe.shared_width + (c.moe.shared_gate ? 1 : 0));
+  return {router + experts * expert_parameters(c) + shared,
+          c.moe.router_scale ? c.moe.num_experts : 0};
+}
+
+ParameterCount model_parameters(const ModelConfig& c, int64_t experts) {
+  ParameterCount count{c.vocab_size * c.hidden_size * (c.tied_embeddings ? 1 : 2), c.hidden_size};
+  for (int64_t layer = 0; layer < c.num_layers(); ++layer) {
+    const ParameterCount block = layer_parameters(c, layer, experts);
+    count.matrices += block.matrices;
+    count.vectors += block.vectors;
+  }
+  return count;
+}
+
+int64_t element_bytes(WeightBytes format) { return format == WeightBytes::kFp32 ? 4 : 2; }
+
+}  // namespace
+
+int64_t expert_parameters(const ModelConfig& config) {
+  return 3 * config.hidden_size * config.moe.expert_width;
+}
+
+ParameterCount layer_parameters(const ModelConfig& config, int64_t layer, int64_t experts) {
+  const ParameterCount attention = attention_parameters(config);
+  const ParameterCount mlp =
+      mlp_parameters(config, config.layers[static_cast<size_t>(layer)].moe, experts);
+  const int64_t norms = 2 * config.hidden_size;
+  return {attention.matrices + mlp.matrices, attention.vectors + mlp.vectors + norms};
+}
+
+ParameterCount total_parameters(const ModelConfig& config) {
+  return model_parameters(config, config.moe.num_experts);
+}
+
+ParameterCount active_parameters(const ModelConfig& config) {
+  return model_parameters(config, config.moe.top_k);
+}
+
+int64_t weight_bytes(const ParameterCount& count, WeightBytes format) {
+  return count.matrices * element_bytes(format) + count.vectors * 4;
+}
+
+int64_t training_state_bytes(const ParameterCount& count, WeightBytes format) {
+  return count.sum() * (format == WeightBytes::kFp32 ? 16 : 18);
+}
+
+int64_t kv_bytes_per_token(const ModelConfig& config, int64_t element_bytes) {
+  return 2 * config.num_layers() * config.kv_width() * element_bytes;
+}
+
+}  // namespace moge::plan
