@@ -4,6 +4,7 @@
 // C head dim, Cp the same rounded up to 16, L lanes of a block, K keys of a tile.
 #include "moge/kernels/attention.h"
 
+#include "moge/kernels/cpu/attention_few.inl"
 #include "moge/kernels/cpu/attention_lanes.inl"
 #include "moge/kernels/cpu/tile_product.inl"
 
@@ -36,8 +37,11 @@ struct ForwardScratch {
         s_KL(parts.take(kAttentionKeys * kL)),
         max_L(parts.take(kL)),
         sum_L(parts.take(kL)),
-        factor_L(parts.take(kL)) {}
+        factor_L(parts.take(kL)),
+        few_CK(q_CL),
+        few_LK(parts.take(kLanes / 2 * kFewStride)) {}
   float *rows_LC, *q_CL, *o_CL, *tile_KC, *s_KL, *max_L, *sum_L, *factor_L;
+  float *few_CK, *few_LK;  ///< keys as columns and scores as rows, where lanes are few
 };
 
 inline Vec column_max(const float* s_KL, int num_keys, Vec start) {
@@ -69,6 +73,12 @@ void softmax_column(const ForwardScratch& w, int num_keys, int at) {
   store(w.factor_L + at, factor);
 }
 
+void softmax_columns(const AttentionForward& f, const Lanes& lanes, KeyRange range,
+                     const ForwardScratch& w) {
+  mask(f, lanes, range, w.s_KL);
+  for (int j = 0; j < lanes.vectors; ++j) softmax_column(w, range.size(), j * kLanes);
+}
+
 void forward_tile(const AttentionForward& f, const Lanes& lanes, KeyRange range,
                   const ForwardScratch& w) {
   const int C = f.head_dim;
@@ -83,8 +93,7 @@ void forward_tile(const AttentionForward& f, const Lanes& lanes, KeyRange range,
               .out_stride = kL},
              k.size, lanes.vectors);
   });
-  mask(f, lanes, range, w.s_KL);
-  for (int j = 0; j < lanes.vectors; ++j) softmax_column(w, range.size(), j * kLanes);
+  softmax_columns(f, lanes, range, w);
   for_runs(f.keys, f.keys.v, f.keys.v_stride, range, C, w.tile_KC, [&](const Run& v) {
     multiply({.a = v.rows,
               .a_row = 1,
@@ -100,17 +109,32 @@ void forward_tile(const AttentionForward& f, const Lanes& lanes, KeyRange range,
   });
 }
 
+/// The same for a few lanes: queries and outputs stay rows, q_LC and o_LC.
+void forward_tile_few(const AttentionForward& f, const Lanes& lanes, KeyRange range,
+                      const ForwardScratch& w) {
+  const int C = f.head_dim;
+  for_runs(f.keys, f.keys.k, f.keys.k_stride, range, C, w.tile_KC,
+           [&](const Run& k) { few_scores(lanes, k, C, w.rows_LC, w.few_CK, w.few_LK); });
+  few_to_columns(lanes, range.size(), w.few_LK, w.s_KL);
+  softmax_columns(f, lanes, range, w);
+  for (int l = 0; l < lanes.num; ++l)
+    scale_rows(1, C, w.factor_L[l], w.o_CL + l * attention_padded_dim(C));
+  for_runs(f.keys, f.keys.v, f.keys.v_stride, range, C, w.tile_KC,
+           [&](const Run& v) { few_values(lanes, v, C, w.s_KL, w.o_CL); });
+}
+
+template <class T>
 void write_forward(const AttentionForward& f, const Lanes& lanes, const ForwardScratch& w) {
   for (int l = 0; l < lanes.vectors * kLanes; l += kLanes) {
     const Vec sum = load(w.sum_L + l);
     store(w.factor_L + l, 1.0f / sum);
     store(w.max_L + l, fma(load(w.max_L + l), splat(kLn2), log(sum)));
   }
-  if (f.bf16)
-    write_columns(lanes, w.o_CL, w.factor_L, f.head_dim, f.out_stride,
-                  static_cast<BFloat16*>(f.out));
+  T* out = static_cast<T*>(f.out);
+  if (few_lanes(lanes, f.head_dim))
+    write_rows(lanes, w.o_CL, w.factor_L, f.head_dim, f.out_stride, out);
   else
-    write_columns(lanes, w.o_CL, w.factor_L, f.head_dim, f.out_stride, static_cast<float*>(f.out));
+    write_columns(lanes, w.o_CL, w.factor_L, f.head_dim, f.out_stride, out);
   if (f.lse)
     for (int l = 0; l < lanes.num; ++l)
       f.lse[lanes.row[l] * f.lse_stride + lanes.head[l]] = w.max_L[l];
@@ -121,14 +145,20 @@ void forward(const AttentionForward& f, int64_t first_lane, int num_lanes,
   const int C = f.head_dim;
   const Lanes lanes = place_lanes(f, first_lane, num_lanes);
   const ForwardScratch w(Parts(scratch), attention_padded_dim(C));
+  const bool few = few_lanes(lanes, C);
   pack_rows(f, lanes, f.q, f.q_stride, w.rows_LC);
-  to_columns(lanes, w.rows_LC, C, f.scale * kLog2E, w.q_CL);
-  fill(w.o_CL, C * kL, 0.0f);
+  if (few)
+    scale_rows(lanes.num, C, f.scale * kLog2E, w.rows_LC);
+  else
+    to_columns(lanes, w.rows_LC, C, f.scale * kLog2E, w.q_CL);
+  fill(w.o_CL, attention_padded_dim(C) * (few ? lanes.num : kL), 0.0f);
   fill(w.max_L, kL, -__builtin_inff());
   fill(w.sum_L, kL, 0.0f);
-  for (int64_t tile = first_tile(f, lanes); tile <= lanes.last_position; tile += kAttentionKeys)
-    forward_tile(f, lanes, visible_keys(f, lanes, tile), w);
-  write_forward(f, lanes, w);
+  for (int64_t tile = first_tile(f, lanes); tile <= lanes.last_position; tile += kAttentionKeys) {
+    const KeyRange range = visible_keys(f, lanes, tile);
+    few ? forward_tile_few(f, lanes, range, w) : forward_tile(f, lanes, range, w);
+  }
+  f.bf16 ? write_forward<BFloat16>(f, lanes, w) : write_forward<float>(f, lanes, w);
 }
 
 struct BackwardScratch {
