@@ -48,6 +48,9 @@ struct GemmBlock {
   bool c_is_bf16;
   bool accumulate;    ///< C += instead of C =
   const float* bias;  ///< [columns] or null
+  /// Row-major rows that are packed next, or null: fetched into the second-level cache meanwhile.
+  const void* next_rows;
+  int64_t next_stride_bytes, next_row_bytes;
 };
 
 /// One element type on one instruction set. `ld` in elements, k in elements, `packed` in 4-byte

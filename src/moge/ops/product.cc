@@ -199,6 +199,8 @@ class RowsRun {
                        .c_is_bf16 = p_.c.dtype == DType::kBF16,
                        .accumulate = p_.accumulate,
                        .bias = p_.bias ? p_.bias + task.column_begin : nullptr};
+    block.next_stride_bytes = p_.a.at(1, 0) - p_.a.at(0, 0);
+    block.next_row_bytes = p_.a.at(0, p_.depth()) - p_.a.at(0, 0);
     const int64_t rows = task.row_end - task.row_begin;
     const int64_t pieces = ceil_div(rows, plan_.tiles * gemm_.tile_rows);
     for (int64_t i = 0; i < pieces; ++i) {
@@ -207,6 +209,7 @@ class RowsRun {
       gemm_.pack_a_rows(p_.a.at(begin, 0), p_.a.stride, block.rows, static_cast<int>(p_.depth()),
                         segments_.data(), block.num_segments, scratch.a);
       block.c = p_.c.at(begin, task.column_begin);
+      block.next_rows = i + 1 < pieces ? p_.a.at(begin + block.rows, 0) : nullptr;
       gemm_.multiply(block);
     }
   }

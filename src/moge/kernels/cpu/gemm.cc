@@ -132,10 +132,21 @@ inline __attribute__((always_inline)) void sum_segment(const float* a, const flo
   }
 }
 
+/// C of the next tile: its lines are on their way while this one's sums are made.
+inline void prefetch_c(const Tile& tile, int rows) {
+  const int64_t stride = tile.block->c_stride * (tile.block->c_is_bf16 ? 2 : 4);
+  const char* row = static_cast<const char*>(tile.c) + rows * stride;
+  for (int m = 0; m < rows; ++m, row += stride) {
+    __builtin_prefetch(row, /*write=*/0, /*second level*/ 2);
+    if (kPanel * 4 > 64) __builtin_prefetch(row + 64, /*write=*/0, /*second level*/ 2);
+  }
+}
+
 /// A tile of A and a panel of B through `count` segments.
 template <class F, int kRows>
 void multiply_tile(const float* a, const float* b, const GemmSegment* segments, int count,
                    const Tile& tile) {
+  if (segments[count - 1].last) prefetch_c(tile, kRows);
   for (const GemmSegment* segment = segments; segment != segments + count; ++segment) {
     Sums<kRows> sums;
     sum_segment<F, kRows>(a + int64_t{segment->chunk} * kChunkFloats<F>,
@@ -150,6 +161,16 @@ template <class F, size_t... kIndex>
 TileFunction choose_tile(int rows, std::index_sequence<kIndex...>) {
   static constexpr TileFunction kFunctions[] = {multiply_tile<F, int{kIndex} + 1>...};
   return kFunctions[rows - 1];
+}
+
+/// This tile's and panel's share of the rows that are packed next.
+inline void prefetch_next_rows(const GemmBlock& block, int m, int rows, int n) {
+  const int64_t begin = block.next_row_bytes * n / block.columns / 64 * 64;
+  const int64_t end = block.next_row_bytes * (n + kPanel) / block.columns;
+  const char* row = static_cast<const char*>(block.next_rows) + m * block.next_stride_bytes;
+  for (int i = 0; i < rows; ++i, row += block.next_stride_bytes)
+    for (int64_t at = begin; at < end && at < block.next_row_bytes; at += 64)
+      __builtin_prefetch(row + at, /*write=*/0, /*second level*/ 2);
 }
 
 /// Every tile of the block times one panel, through `count` segments.
@@ -167,6 +188,7 @@ void multiply_panel(const GemmBlock& block, int n, const float* panel, const Gem
                        .bias = block.bias ? block.bias + n : nullptr,
                        .partials = block.partials + int64_t{t} * kGemmPartialTiles * kTileFloats,
                        .block = &block};
+    if (block.next_rows && segments[0].begin == 0) prefetch_next_rows(block, m, rows, n);
     choose_tile<F>(rows, std::make_index_sequence<kTileRows>())(a, panel, segments, count, tile);
   }
 }
