@@ -26,6 +26,10 @@ if(MOGE_MOLD)
   target_link_options(moge_flags INTERFACE -fuse-ld=mold)
 endif()
 
+if(MOGE_FUZZ)
+  add_custom_target(fuzzers)  # every *_fuzz.cc of every room
+endif()
+
 find_package(Threads REQUIRED)
 find_package(fmt REQUIRED)
 find_package(spdlog REQUIRED)
@@ -56,6 +60,7 @@ function(moge_room name)
       get_filename_component(target ${source} NAME_WE)
       add_executable(${target} ${source})
       target_link_libraries(${target} PRIVATE moge_${name} -fsanitize=fuzzer)
+      add_dependencies(fuzzers ${target})
     endforeach()
   endif()
   if(MOGE_TESTS)
