@@ -20,6 +20,10 @@ namespace {
 constexpr int kSpins = 20000;  // about 0.5 ms: longer than the gap between two ops of a step
 }
 
+// A job is a generation number. `ticket` holds the generation in its upper half and the next task
+// in its lower one, so that a worker that comes late can never take a task of a job it has not
+// seen, and nobody waits for it: a job ends when its tasks are done, not when every worker has
+// woken up.
 struct ThreadPool::State {
   explicit State(int threads) : num_threads(threads) {
     for (int worker = 1; worker < threads; ++worker)
@@ -35,14 +39,31 @@ struct ThreadPool::State {
     for (auto& worker : workers) worker.join();
   }
 
+  static constexpr uint64_t kClosed = 0xffffffffu;  // task number at which nothing can be taken
+  static uint64_t ticket_of(uint64_t job, uint64_t index) { return job << 32 | index; }
+
+  /// Makes the tasks of a new job available.
+  uint64_t open(const FunctionRef<void(int64_t, int)>& work, int64_t count) {
+    const uint64_t job = generation.load(std::memory_order_relaxed) + 1;
+    ticket.store(ticket_of(job, kClosed));  // before the fields change, no late worker may take
+    task.store(&work);
+    num_tasks.store(count);
+    done.store(0);
+    ticket.store(ticket_of(job, 0));
+    {
+      std::lock_guard lock(mutex);
+      generation.store(job, std::memory_order_release);
+    }
+    wake.notify_all();
+    return job;
+  }
+
   void serve(int worker) {
-    uint64_t seen = 0;
-    while (true) {
+    for (uint64_t seen = 0;;) {
       wait_for_work(seen);
       seen = generation.load(std::memory_order_acquire);
       if (stop.load(std::memory_order_relaxed)) return;
-      run_tasks(worker);
-      running.fetch_sub(1, std::memory_order_acq_rel);
+      run_tasks(seen, worker);
     }
   }
 
@@ -55,24 +76,38 @@ struct ThreadPool::State {
     wake.wait(lock, [&] { return generation.load(std::memory_order_acquire) != seen; });
   }
 
-  void run_tasks(int worker) {
+  void run_tasks(uint64_t job, int worker) {
+    const auto* work = task.load();
+    const int64_t count = num_tasks.load();
+    while (true) {
+      uint64_t now = ticket.load();
+      do {
+        const auto index = static_cast<int64_t>(now & kClosed);
+        if (now >> 32 != (job & kClosed) || index >= count) return;
+      } while (!ticket.compare_exchange_weak(now, now + 1));
+      run_one(*work, static_cast<int64_t>(now & kClosed), worker);
+      done.fetch_add(1, std::memory_order_acq_rel);
+    }
+  }
+
+  void run_one(const FunctionRef<void(int64_t, int)>& work, int64_t index, int worker) {
+    if (failed.load(std::memory_order_relaxed)) return;
     try {
-      for (int64_t i; (i = next.fetch_add(1, std::memory_order_relaxed)) < num_tasks;)
-        (*task)(i, worker);
+      work(index, worker);
     } catch (...) {
       std::lock_guard lock(mutex);
       if (!error) error = std::current_exception();
-      next.store(num_tasks, std::memory_order_relaxed);
+      failed.store(true, std::memory_order_relaxed);
     }
   }
 
   const int num_threads;
-  alignas(64) std::atomic<int64_t> next{0};
-  alignas(64) std::atomic<int> running{0};
+  alignas(64) std::atomic<uint64_t> ticket{kClosed};
+  alignas(64) std::atomic<int64_t> done{0};
   alignas(64) std::atomic<uint64_t> generation{0};
-  std::atomic<bool> stop{false};
-  const FunctionRef<void(int64_t, int)>* task = nullptr;
-  int64_t num_tasks = 0;
+  std::atomic<bool> stop{false}, failed{false};
+  std::atomic<const FunctionRef<void(int64_t, int)>*> task{nullptr};
+  std::atomic<int64_t> num_tasks{0};
   std::exception_ptr error;
   std::mutex mutex;
   std::condition_variable wake;
@@ -94,21 +129,15 @@ void ThreadPool::parallel_for(int64_t num_tasks, FunctionRef<void(int64_t, int)>
     for (int64_t i = 0; i < num_tasks; ++i) task(i, 0);
     return;
   }
-  s.task = &task;
-  s.num_tasks = num_tasks;
-  s.next.store(0, std::memory_order_relaxed);
-  s.running.store(s.num_threads - 1, std::memory_order_relaxed);
-  {
-    std::lock_guard lock(s.mutex);
-    s.generation.fetch_add(1, std::memory_order_release);
-  }
-  s.wake.notify_all();
-  s.run_tasks(0);
-  for (int spins = 0; s.running.load(std::memory_order_acquire) != 0; ++spins) {
+  check(num_tasks < static_cast<int64_t>(State::kClosed), "[threads] {} tasks are too many",
+        num_tasks);
+  const uint64_t job = s.open(task, num_tasks);
+  s.run_tasks(job, 0);
+  for (int spins = 0; s.done.load(std::memory_order_acquire) != num_tasks; ++spins) {
     _mm_pause();
     if (spins > kSpins) std::this_thread::yield();  // more threads than cores
   }
-  if (s.error) std::rethrow_exception(std::exchange(s.error, nullptr));
+  if (s.failed.exchange(false)) std::rethrow_exception(std::exchange(s.error, nullptr));
 }
 
 namespace {
