@@ -57,7 +57,7 @@ void BatchSource::fill_turns() {
     turns_.push_back({static_cast<int32_t>(chosen), static_cast<int32_t>(counts_[chosen]++)});
   }
   for (size_t s = 0; s < sources_.size(); ++s)
-    check(counts_[s] > 0, "[data] source {} has a share of {}, too little for 1 sample in {}",
+    check(counts_[s] > 0, "[data] source {} has a share of {:.3g}, too little for 1 sample in {}",
           s + 1, sources_[s].weight / sum, period);
 }
 
