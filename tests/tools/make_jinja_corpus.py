@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Writes the seeds of jinja_fuzz: our templates, and the snippets of chat_snippets.py in batches.
 
-    python3 tests/tools/make_jinja_corpus.py tests/goldens/chat tests/fuzz/jinja
+    python3 tests/tools/make_jinja_corpus.py tests/goldens/chat tests/fuzz/jinja_fuzz
 """
 import pathlib
 import sys

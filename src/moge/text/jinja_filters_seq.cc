@@ -85,7 +85,9 @@ Value reverse_filter(Render& render, const Value& v, const Bound&) {
   }
   Values items = iterate(render, v);
   std::reverse(items.begin(), items.end());
-  return make_generator(render, std::move(items));
+  // Python cannot walk a generator backward, so Jinja makes a list of it.
+  const bool listed = v.is(Kind::kSeq) && v.seq().kind == SeqKind::kGenerator;
+  return make_seq(render, listed ? SeqKind::kList : SeqKind::kGenerator, std::move(items));
 }
 
 Value join_filter(Render& render, const Value& v, const Bound& a) {
@@ -141,18 +143,22 @@ Value dictsort_filter(Render& render, const Value& v, const Bound& a) {
   return make_list(render, sorted_by(render, std::move(pairs), keys, a.flag(2, false)));
 }
 
-/// One key of a sort: several attributes, separated by commas, make a list.
+/// One key of a sort is a list with one part per attribute; lists pass over equal parts, so that
+/// values without order, such as two undefined ones, only fail where they differ.
 Value sort_key(Render& render, const Value& item, const Value& path, bool case_sensitive) {
-  if (!path.is_string() || path.str().find(',') == std::string::npos) {
-    return fold_case(render, attribute_of(render, item, path), case_sensitive);
+  Values parts;
+  const auto add = [&](const Value& one) {
+    parts.push_back(fold_case(render, attribute_of(render, item, one), case_sensitive));
+  };
+  if (!path.is_string()) {
+    add(path);
+    return make_list(render, std::move(parts));
   }
-  Values keys;
   std::string_view rest = path.str();
   while (true) {
     const size_t comma = std::min(rest.find(','), rest.size());
-    const Value one = Value::text(std::string(rest.substr(0, comma)));
-    keys.push_back(fold_case(render, dotted_item(render, item, one), case_sensitive));
-    if (comma == rest.size()) return make_list(render, std::move(keys));
+    add(Value::text(std::string(rest.substr(0, comma))));
+    if (comma == rest.size()) return make_list(render, std::move(parts));
     rest.remove_prefix(comma + 1);
   }
 }
@@ -256,6 +262,7 @@ Value map_attribute(Render& render, const Values& items, const NamedValues& name
 }
 
 Value map_filter(Render& render, const Value& v, Arguments& arguments) {
+  if (!truthy(v)) return make_generator(render, {});  // Jinja takes none for an empty list here
   const Values items = iterate(render, v);
   const bool by_attribute =
       arguments.positional.empty() && !arguments.named.empty() &&
@@ -274,6 +281,7 @@ Value map_filter(Render& render, const Value& v, Arguments& arguments) {
 
 /// select, reject and their ...attr forms: keep where the test's answer is `wanted`.
 Value choose(Render& render, const Value& v, Arguments& arguments, bool by_attribute, bool wanted) {
+  if (!truthy(v)) return make_generator(render, {});
   auto& rest = arguments.positional;
   Value path = None{};
   if (by_attribute) {

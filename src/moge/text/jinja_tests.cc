@@ -74,10 +74,12 @@ bool is_in(Render& render, const Value& v, const Bound& a) {
   return compare(render, "in", v, a[0]);
 }
 
-bool is_filter(Render&, const Value& v, const Bound&) {
+bool is_filter(Render& render, const Value& v, const Bound&) {
+  check_hashable(render, v);
   return v.is_string() && find_filter(v.str()) != nullptr;
 }
-bool is_test(Render&, const Value& v, const Bound&) {
+bool is_test(Render& render, const Value& v, const Bound&) {
+  check_hashable(render, v);
   return v.is_string() && find_test(v.str()) != nullptr;
 }
 
