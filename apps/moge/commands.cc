@@ -16,6 +16,7 @@ void add_all_commands(Cli& cli) {
   add_eval(cli);
   add_tokenize(cli);
   add_detokenize(cli);
+  add_inspect(cli);
   add_doctor(cli);
   add_bench_train(cli);
 }

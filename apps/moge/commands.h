@@ -16,6 +16,7 @@ void add_serve(Cli& cli);
 void add_eval(Cli& cli);
 void add_tokenize(Cli& cli);
 void add_detokenize(Cli& cli);
+void add_inspect(Cli& cli);
 void add_doctor(Cli& cli);
 void add_bench_train(Cli& cli);
 
