@@ -132,6 +132,33 @@ double largest(const std::vector<double>& x) {
   return m;
 }
 
+/// The largest Euclidean norm of a row of C elements.
+double largest_norm(const std::vector<double>& x, int64_t C) {
+  double largest = 0, sum = 0;
+  for (size_t i = 0; i < x.size(); ++i) {
+    sum += x[i] * x[i];
+    if (static_cast<int64_t>(i + 1) % C == 0) {
+      largest = std::max(largest, std::sqrt(sum));
+      sum = 0;
+    }
+  }
+  return largest;
+}
+
+/// The most that all queries of a group together attend to one key.
+double largest_mass(const ref::AttentionShape& a, const std::vector<double>& q,
+                    const std::vector<double>& k) {
+  std::vector<double> mass(static_cast<size_t>(a.T * a.N), 0.0), p;
+  for (int64_t t = 0; t < a.T; ++t)
+    for (int64_t h = 0; h < a.H; ++h) {
+      ref::attention_row(a, q.data(), k.data(), t, h, p);
+      for (size_t i = 0; i < p.size(); ++i)
+        mass[(static_cast<size_t>(a.first_key(t)) + i) * static_cast<size_t>(a.N) +
+             static_cast<size_t>(h / (a.H / a.N))] += p[i];
+    }
+  return largest(mass);
+}
+
 /// max |x - ref| <= tolerance, reported once.
 void expect_near(const std::vector<double>& x, const std::vector<double>& ref, double tolerance,
                  const std::string& what) {
@@ -163,21 +190,22 @@ void check_case(const Case& c, DType dtype, const kernels::Table& table) {
     const std::string what = std::string(table.isa) + " " + name_of(dtype) + " sequence " +
                              std::to_string(s) + " C " + std::to_string(c.C) + " window " +
                              std::to_string(c.window);
-    // A score is a sum of C products; an error e of a score moves p by e * p.
+    // A score's rounding errors are a few eps times |q| |k|; an error e of a score moves p by e p.
     const double eps = 0x1p-24, out_eps = dtype == DType::kF32 ? eps : 0x1p-8;
-    const double score = c.scale() * static_cast<double>(c.C) * largest(q) * largest(k);
+    const double score = c.scale() * largest_norm(q, c.C) * largest_norm(k, c.C);
     const double relative = eps * (8 + 4 * score);
     expect_near(dense(out, begin, end), o, (relative + out_eps) * largest(v), what + " out");
     const std::vector<double> lse(r.lse.begin() + begin * c.H, r.lse.begin() + end * c.H);
     expect_near(lse, l, relative, what + " lse");
-    // ds = p (dp - delta): errors of out (its rounding included) enter through delta.
-    const double dp = static_cast<double>(c.C) * largest(g) * largest(v);
-    const double ds = (relative + out_eps) * 2 * dp * c.scale();
-    const double rows = static_cast<double>(n * c.H / c.N);
-    expect_near(dense(dq, begin, end), rq, ds * largest(k) + out_eps * largest(rq), what + " dq");
+    // ds = p (dp - delta): errors of out (its rounding included) enter through delta. A query's p
+    // sum to 1, a key's to its mass.
+    const double ds = (relative + out_eps) * 2 * largest_norm(g, c.C) * largest_norm(v, c.C);
+    const double mass = largest_mass(shape, q, k);
+    expect_near(dense(dq, begin, end), rq, c.scale() * ds * largest(k) + out_eps * largest(rq),
+                what + " dq");
     expect_near(dense(dk, begin, end), rk,
-                ds * largest(q) * std::sqrt(rows) + out_eps * largest(rk), what + " dk");
-    expect_near(dense(dv, begin, end), rv, relative * rows * largest(g) + out_eps * largest(rv),
+                c.scale() * ds * mass * largest(q) + out_eps * largest(rk), what + " dk");
+    expect_near(dense(dv, begin, end), rv, relative * mass * largest(g) + out_eps * largest(rv),
                 what + " dv");
   }
 }
