@@ -305,6 +305,18 @@ def pipelines():
     write(OUT / "pipelines.json", {"base": pipeline(), "pipelines": out})
 
 
+def fuzz_seeds():
+    """A few of the pipelines, as seeds of tokenizer_json_fuzz."""
+    folder = TOOLS.parent / "fuzz" / "tokenizer_json_fuzz"
+    for i, parts in enumerate(all_pipelines()):
+        if i % 7 == 0 or "added_tokens" in parts:
+            write(folder / f"pipeline_{i}.json", pipeline(**parts))
+    state = pipeline(normalizer={"type": "NFC"})
+    state["model"].update(byte_fallback=True, fuse_unk=True, unk_token="x", ignore_merges=True)
+    state["model"]["vocab"].update({f"<0x{b:02X}>": 40 + b for b in range(256)})
+    write(folder / "byte_fallback.json", state)
+
+
 def main():
     shutil.rmtree(OUT, ignore_errors=True)
     OUT.mkdir(parents=True)
@@ -314,6 +326,7 @@ def main():
     no_fallback()
     sentencepiece_models()
     pipelines()
+    fuzz_seeds()
     trained_by_moge(sys.argv[1])
 
 

@@ -18,6 +18,7 @@ constexpr const char* kSpace =
     "\\x{9}-\\x{d}\\x{20}\\x{85}\\x{a0}\\x{1680}\\x{2000}-\\x{200a}\\x{2028}\\x{2029}\\x{202f}"
     "\\x{205f}\\x{3000}";
 constexpr const char* kHex = "0-9a-fA-F";
+constexpr size_t kMaxBytes = size_t{1} << 20;
 
 std::string code(char32_t c) {
   if (c < 0x80 && std::isalnum(static_cast<int>(c)) != 0) return {static_cast<char>(c)};
@@ -73,7 +74,10 @@ class Translator {
 
   std::string run() {
     groups_.push_back({});
-    while (at_ < in_.size()) step();
+    while (at_ < in_.size()) {
+      step();
+      check(out_.size() <= kMaxBytes, "the expression is too long once its sets are spelled out");
+    }
     check(groups_.size() == 1, "a group is not closed");
     close_options();
     return std::move(out_);
