@@ -153,11 +153,11 @@ def sentencepiece_models():
             input=str(TOOLS / "tokenizer_corpus.txt"), model_prefix=str(folder / "tokenizer"),
             model_type=kind, vocab_size=560 if kind == "bpe" else 400,
             normalization_rule_name="identity", character_coverage=0.98,
-            user_defined_symbols=["<|end|>", "ships on"], minloglevel=2, num_threads=1, **more)
+            user_defined_symbols=["<|end|>"] + (["ships on"] if kind == "unigram" else []), minloglevel=2, num_threads=1, **more)
         (folder / "tokenizer.vocab").unlink()
         sp = sentencepiece.SentencePieceProcessor(str(folder / "tokenizer.model"))
         cases = []
-        for text in TEXTS + random_texts(12, 5):
+        for text in TEXTS + random_texts(12, 5) + ["x▁ y ▁ z", "a  b   c    d e ", CORPUS]:
             if "\0" in text:
                 continue
             ids = sp.encode(text)

@@ -66,7 +66,8 @@ void Bpe::add_merges(const std::vector<Merge>& merges) {
   };
   for (size_t rank = 0; rank < merges.size(); ++rank) {
     const auto& [left, right] = merges[rank];
-    merges_.set(pair_key(id(rank, left), id(rank, right)), pair_key(rank, id(rank, left + right)));
+    const uint64_t left_id = id(rank, left), right_id = id(rank, right);
+    merges_.set(pair_key(left_id, right_id), pair_key(rank, id(rank, left + right)));
   }
 }
 

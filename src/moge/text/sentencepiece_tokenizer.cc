@@ -7,6 +7,7 @@
 #include "moge/core/error.h"
 #include "moge/core/files.h"
 #include "moge/text/added_tokens.h"
+#include "moge/text/sentencepiece_model.h"
 #include "moge/text/tokenizer_config.h"
 #include "moge/text/utf8.h"
 
@@ -40,22 +41,25 @@ class SentencePiece : public Tokenizer {
 
   const sentencepiece::SentencePieceProcessor& model() const { return model_; }
   bool has_piece(int32_t id) const { return id >= 0 && id < model_.GetPieceSize(); }
-  bool strips_first() const { return strips_first_; }
-  bool strips_all() const { return strips_all_; }
+  /// The space in front of a text's first piece is dropped,
+  bool strips_first() const { return options_.add_dummy_prefix || strips_all(); }
+  /// and those of the pieces behind it, as long as they are only space.
+  bool strips_all() const { return options_.remove_extra_whitespaces; }
   const std::string& unk_surface() const { return unk_surface_; }
 
  private:
   void add_tokens(const TokenizerConfig& config);
-  void probe();
-  std::string decode_with_library(const std::vector<int>& ids) const;
+  void find_whether_cuts_are_exact();
+  void encode_with_library(std::string_view text, std::vector<int>& ids) const;
+  void encode_words(std::string_view text, std::vector<int32_t>& ids) const;
 
   sentencepiece::SentencePieceProcessor model_;
   AddedTokenFinder finder_;
   std::unordered_map<int32_t, AddedToken> added_;
   SpecialIds special_ids_;
   int64_t vocab_size_ = 0;
-  bool strips_first_ = false;  // the space in front of a text's first piece is dropped
-  bool strips_all_ = false;    // and those of the pieces behind it, as long as they are only space
+  SentencePieceOptions options_;
+  bool cuts_ = false;  // words may be encoded one by one
   std::string unk_surface_;
 };
 
@@ -134,7 +138,9 @@ SentencePiece::SentencePiece(const std::filesystem::path& path, std::string_view
                   id(model_.unk_id())};
   add_tokens(
       read_tokenizer_config(config, (path.parent_path() / "tokenizer_config.json").string()));
-  probe();
+  options_ = read_sentencepiece_options(bytes);
+  model_.Decode(std::vector<int>{model_.unk_id()}, &unk_surface_).IgnoreError();
+  find_whether_cuts_are_exact();
 }
 
 void SentencePiece::add_tokens(const TokenizerConfig& config) {
@@ -152,39 +158,55 @@ void SentencePiece::add_tokens(const TokenizerConfig& config) {
   replace(special_ids_.pad, config.pad);
 }
 
-std::string SentencePiece::decode_with_library(const std::vector<int>& ids) const {
-  std::string text;
-  model_.Decode(ids, &text).IgnoreError();
-  return text;
+/// A text may be cut in front of a space where no piece holds a space behind another character, and
+/// where the library turns each part into what it would be inside the whole.
+void SentencePiece::find_whether_cuts_are_exact() {
+  const int mark = model_.PieceToId(kMark);
+  cuts_ = options_.kind == SentencePieceOptions::Kind::kBpe && !options_.has_normalization &&
+          options_.add_dummy_prefix && !options_.remove_extra_whitespaces &&
+          options_.escape_whitespaces && !options_.space_is_suffix && has_piece(mark) &&
+          !model_.IsUnknown(mark);
+  for (int id = 0; cuts_ && id < model_.GetPieceSize(); ++id) {
+    std::string_view piece = model_.IdToPiece(id);
+    while (piece.starts_with(kMark)) piece.remove_prefix(kMark.size());
+    const bool is_plain =
+        piece.find(kMark) == std::string_view::npos && piece.find(' ') == std::string_view::npos;
+    cuts_ = is_plain || model_.IsControl(id) || model_.IsUnknown(id);
+  }
 }
 
-/// The model's options that decoding depends on are not part of the library's interface: see what
-/// it makes of pieces that start with a space.
-void SentencePiece::probe() {
-  unk_surface_ = decode_with_library({model_.unk_id()});
-  int space = -1, word = -1;
-  for (int id = 0; id < model_.GetPieceSize(); ++id) {
-    if (model_.IsControl(id) || model_.IsUnknown(id) || model_.IsByte(id)) continue;
-    const std::string& piece = model_.IdToPiece(id);
-    if (piece == kMark)
-      space = id;
-    else if (word < 0 && piece.starts_with(kMark) && !piece.substr(3).starts_with(kMark))
-      word = id;
+void SentencePiece::encode_with_library(std::string_view text, std::vector<int>& ids) const {
+  const auto status = model_.Encode(text, &ids);
+  check(status.ok(), "[tokenizer] encoding {} bytes: {}", text.size(), status.error_message());
+}
+
+/// Word by word, each word once. The library puts a space in front of a text, so each part gives up
+/// the one that it begins with.
+void SentencePiece::encode_words(std::string_view text, std::vector<int32_t>& ids) const {
+  std::unordered_map<std::string_view, std::vector<int>> known;
+  for (size_t begin = 0; begin < text.size();) {
+    size_t end = text.find_first_not_of(' ', begin);  // spaces at the end stay with the last word
+    if (end != std::string_view::npos) end = text.find(' ', end);
+    if (end == std::string_view::npos || text.find_first_not_of(' ', end) == std::string_view::npos)
+      end = text.size();
+    const std::string_view word = text.substr(begin, end - begin);
+    const auto [found, is_new] = known.try_emplace(word);
+    if (is_new) encode_with_library(word, found->second);
+    ids.insert(ids.end(), found->second.begin(), found->second.end());
+    begin = end + (end < text.size() ? 1 : 0);
   }
-  const int any = word >= 0 ? word : space;
-  strips_first_ = any >= 0 && !decode_with_library({any}).starts_with(' ');
-  strips_all_ = space >= 0 && word >= 0 && !decode_with_library({space, word}).starts_with(' ');
 }
 
 std::vector<int32_t> SentencePiece::encode(std::string_view text, bool) const {
   const std::string clean = replace_invalid_utf8(text);
   std::vector<int32_t> ids;
   finder_.split(clean, [&](size_t begin, size_t end, int32_t id) {
-    if (id >= 0) return ids.push_back(id);
-    std::vector<int> own;
     const auto part = std::string_view(clean).substr(begin, end - begin);
-    const auto status = model_.Encode(part, &own);
-    check(status.ok(), "[tokenizer] encoding {} bytes: {}", part.size(), status.error_message());
+    if (id >= 0) return ids.push_back(id);
+    const bool has_mark = part.find(kMark) != std::string_view::npos;  // it looks like a space
+    if (cuts_ && !has_mark) return encode_words(part, ids);
+    std::vector<int> own;
+    encode_with_library(part, own);
     ids.insert(ids.end(), own.begin(), own.end());
   });
   return ids;
