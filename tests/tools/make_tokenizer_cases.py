@@ -145,15 +145,18 @@ def no_fallback():
 
 
 def sentencepiece_models():
-    for kind, more in {"bpe": {"byte_fallback": True, "remove_extra_whitespaces": False},
-                       "unigram": {}}.items():
-        folder = OUT / f"sp_{kind}"
+    for name, more in {
+            "sp_bpe": {"byte_fallback": True, "remove_extra_whitespaces": False},
+            "sp_bpe_symbols": {"user_defined_symbols": ["<|end|>", "ships on"]},
+            "sp_unigram": {"user_defined_symbols": ["<|end|>"]}}.items():
+        kind = name.split("_")[1]
+        folder = OUT / name
         folder.mkdir(parents=True, exist_ok=True)
         sentencepiece.SentencePieceTrainer.train(
             input=str(TOOLS / "tokenizer_corpus.txt"), model_prefix=str(folder / "tokenizer"),
             model_type=kind, vocab_size=560 if kind == "bpe" else 400,
             normalization_rule_name="identity", character_coverage=0.98,
-            user_defined_symbols=["<|end|>"] + (["ships on"] if kind == "unigram" else []), minloglevel=2, num_threads=1, **more)
+            minloglevel=2, num_threads=1, **more)
         (folder / "tokenizer.vocab").unlink()
         sp = sentencepiece.SentencePieceProcessor(str(folder / "tokenizer.model"))
         cases = []

@@ -80,7 +80,7 @@ TEST_P(RepoGoldens, EqualTheReference) {
 INSTANTIATE_TEST_SUITE_P(Tokenizers, RepoGoldens,
                          ::testing::Values("byte_level_prefix", "byte_level_added",
                                            "metaspace_fallback", "no_fallback", "sp_bpe",
-                                           "sp_unigram", "trained_by_moge"),
+                                           "sp_bpe_symbols", "sp_unigram", "trained_by_moge"),
                          [](const auto& info) { return std::string(info.param); });
 
 // tests/tools/make_tokenizer_cases.py: every component by itself, on a vocabulary of characters.

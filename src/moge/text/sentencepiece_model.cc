@@ -76,6 +76,7 @@ void read_trainer(std::string_view bytes, SentencePieceOptions& options) {
 void read_normalizer(std::string_view bytes, SentencePieceOptions& options) {
   WireReader reader(bytes);
   while (const auto field = reader.next()) {
+    if (field->number == 1) options.normalization = field->bytes;
     if (field->number == 2) options.has_normalization = !field->bytes.empty();
     if (field->number == 3) options.add_dummy_prefix = field->value != 0;
     if (field->number == 4) options.remove_extra_whitespaces = field->value != 0;

@@ -1,6 +1,7 @@
 // The options inside a tokenizer.model that libsentencepiece does not tell.
 #pragma once
 
+#include <string>
 #include <string_view>
 
 namespace moge::text {
@@ -10,6 +11,7 @@ struct SentencePieceOptions {
   enum class Kind { kUnigram = 1, kBpe = 2, kWord = 3, kCharacter = 4 };
   Kind kind = Kind::kUnigram;
   bool space_is_suffix = false;    ///< treat_whitespace_as_suffix
+  std::string normalization;       ///< name of its rules: "nmt_nfkc", "identity", ...
   bool has_normalization = false;  ///< a charsmap changes characters
   bool add_dummy_prefix = true;    ///< a space in front of the text
   bool remove_extra_whitespaces = true;

@@ -27,6 +27,14 @@ std::string with_spaces(std::string_view piece) {
   return out;
 }
 
+/// Rules that leave ASCII as it is, but for the kinds of white space.
+bool has_standard_rules(const SentencePieceOptions& options) {
+  if (!options.has_normalization) return true;
+  for (const char* name : {"nmt_nfkc", "nfkc", "nmt_nfkc_cf", "nfkc_cf"})
+    if (options.normalization == name) return true;
+  return false;
+}
+
 class SentencePiece : public Tokenizer {
  public:
   SentencePiece(const std::filesystem::path& path, std::string_view config);
@@ -50,6 +58,7 @@ class SentencePiece : public Tokenizer {
  private:
   void add_tokens(const TokenizerConfig& config);
   void find_whether_cuts_are_exact();
+  size_t next_cut(std::string_view text, size_t begin) const;
   void encode_with_library(std::string_view text, std::vector<int>& ids) const;
   void encode_words(std::string_view text, std::vector<int32_t>& ids) const;
 
@@ -159,13 +168,14 @@ void SentencePiece::add_tokens(const TokenizerConfig& config) {
 }
 
 /// A text may be cut in front of a space where no piece holds a space behind another character, and
-/// where the library turns each part into what it would be inside the whole.
+/// where the library turns each part into what it would be inside the whole. Apart from speed, that
+/// keeps the scores of a unigram model, which the library adds up in fp32, small and exact.
 void SentencePiece::find_whether_cuts_are_exact() {
+  using Kind = SentencePieceOptions::Kind;
   const int mark = model_.PieceToId(kMark);
-  cuts_ = options_.kind == SentencePieceOptions::Kind::kBpe && !options_.has_normalization &&
-          options_.add_dummy_prefix && !options_.remove_extra_whitespaces &&
-          options_.escape_whitespaces && !options_.space_is_suffix && has_piece(mark) &&
-          !model_.IsUnknown(mark);
+  cuts_ = (options_.kind == Kind::kBpe || options_.kind == Kind::kUnigram) &&
+          options_.add_dummy_prefix && options_.escape_whitespaces && !options_.space_is_suffix &&
+          has_standard_rules(options_) && has_piece(mark) && !model_.IsUnknown(mark);
   for (int id = 0; cuts_ && id < model_.GetPieceSize(); ++id) {
     std::string_view piece = model_.IdToPiece(id);
     while (piece.starts_with(kMark)) piece.remove_prefix(kMark.size());
@@ -173,6 +183,21 @@ void SentencePiece::find_whether_cuts_are_exact() {
         piece.find(kMark) == std::string_view::npos && piece.find(' ') == std::string_view::npos;
     cuts_ = is_plain || model_.IsControl(id) || model_.IsUnknown(id);
   }
+}
+
+/// The next space behind `begin` at which the text may be cut, or its end. Where spaces or
+/// characters are normalized, that is a single space between two visible ASCII characters.
+size_t SentencePiece::next_cut(std::string_view text, size_t begin) const {
+  const bool changes = options_.has_normalization || options_.remove_extra_whitespaces;
+  const auto visible = [](char c) { return c > ' ' && c < 0x7F; };
+  for (size_t at = text.find(' ', begin + 1); at < text.size(); at = text.find(' ', at + 1)) {
+    if (changes) {
+      if (visible(text[at - 1]) && at + 1 < text.size() && visible(text[at + 1])) return at;
+    } else if (text[at - 1] != ' ') {  // spaces at the end stay with the last word
+      return text.find_first_not_of(' ', at) == std::string_view::npos ? text.size() : at;
+    }
+  }
+  return text.size();
 }
 
 void SentencePiece::encode_with_library(std::string_view text, std::vector<int>& ids) const {
@@ -185,10 +210,7 @@ void SentencePiece::encode_with_library(std::string_view text, std::vector<int>&
 void SentencePiece::encode_words(std::string_view text, std::vector<int32_t>& ids) const {
   std::unordered_map<std::string_view, std::vector<int>> known;
   for (size_t begin = 0; begin < text.size();) {
-    size_t end = text.find_first_not_of(' ', begin);  // spaces at the end stay with the last word
-    if (end != std::string_view::npos) end = text.find(' ', end);
-    if (end == std::string_view::npos || text.find_first_not_of(' ', end) == std::string_view::npos)
-      end = text.size();
+    const size_t end = next_cut(text, begin);
     const std::string_view word = text.substr(begin, end - begin);
     const auto [found, is_new] = known.try_emplace(word);
     if (is_new) encode_with_library(word, found->second);
