@@ -1,6 +1,6 @@
-// Matrix products of the training shapes: GF/s, share of the register-only peak measured in the
-// same process, and speed-up over the specification (kernels/ref). Best of several runs; neighbours
-// on the same host only ever make a run slower.
+// Matrix products of the training shapes: GF/s, share of the register-only peak and speed-up over
+// the specification (kernels/ref). Medians of several runs, each set against the peak right before
+// and after it: clock and neighbours change all the time.
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
@@ -133,6 +133,12 @@ double reference_gflops(const Clock& clock, const Shape& s) {
   return 2e-9 * static_cast<double>(rows * s.n * s.k) / best;
 }
 
+double median(std::vector<double> values) {
+  const auto middle = values.begin() + static_cast<int64_t>(values.size() / 2);
+  std::nth_element(values.begin(), middle, values.end());
+  return *middle;
+}
+
 struct Options {
   std::string isa, shape, form, dtype;
   int threads = 0, repeats = 15;
@@ -151,20 +157,21 @@ struct Bench {
 
 void Bench::report(const Shape& s, DType dtype, const char* form, const auto& work) const {
   if (std::string(form).find(options.form) == std::string::npos) return;
-  double seconds = 1e30, limit = 0;
-  for (int i = 0; i < options.repeats; ++i) {
-    limit = std::max(limit, peak.gflops());
-    seconds = std::min(seconds, clock.seconds_of(work));
-  }
-  limit = std::max(limit, peak.gflops());
   const auto elements = static_cast<double>(s.experts * s.n * s.k);
-  const double gflops = 2e-9 * elements * static_cast<double>(s.rows_per_expert) / seconds;
+  const double flops = 2e-9 * elements * static_cast<double>(s.rows_per_expert);
+  std::vector<double> seconds, percent;
+  for (double before = peak.gflops(); static_cast<int>(seconds.size()) < options.repeats;) {
+    seconds.push_back(clock.seconds_of(work));
+    const double after = peak.gflops();
+    percent.push_back(100 * flops / seconds.back() / std::max(before, after));
+    before = after;
+  }
+  const double gflops = flops / median(seconds);
   std::printf(
-      "%-20s %3ld x %4ld x %4ld x %4ld  %s %-8s %9.1f us %6.1f GF/s of %6.1f = %5.1f %% %6.1f GB/s "
-      "%4.0f x\n",
+      "%-20s %3ld x %4ld x %4ld x %4ld  %s %-8s %9.1f us %6.1f GF/s %5.1f %% %6.1f GB/s %4.0f x\n",
       s.name, s.experts, s.rows_per_expert, s.n, s.k, dtype == DType::kBF16 ? "bf16" : "fp32", form,
-      1e6 * seconds, gflops, limit, 100 * gflops / limit,
-      1e-9 * elements * static_cast<double>(size_of(dtype)) / seconds,
+      1e6 * median(seconds), gflops, median(percent),
+      1e-9 * elements * static_cast<double>(size_of(dtype)) / median(seconds),
       gflops / reference_gflops(clock, s));
   std::fflush(stdout);
 }
@@ -216,7 +223,7 @@ int main(int argc, char** argv) {
   app.add_option("--shape", options.shape, "Shapes whose name contains this");
   app.add_option("--form", options.form, "Forms whose name contains this");
   app.add_option("--dtype", options.dtype, "float32 or bfloat16 (default: both)");
-  app.add_option("--repeats", options.repeats, "Runs of each, the best counts")
+  app.add_option("--repeats", options.repeats, "Runs of each, the median counts")
       ->capture_default_str();
   app.add_flag("--cpu-time", options.cpu_time, "CPU time of one thread instead of wall time");
   CLI11_PARSE(app, argc, argv);

@@ -15,10 +15,11 @@ using kernels::kGemmSegmentUnits;
 
 namespace {
 
-// Of a worker's half of the second-level cache (1 or 2 MiB a core): packed B stays while the blocks
-// of A pass by.
+// Packed B stays in half of a worker's second-level cache (1 or 2 MiB a core) while the blocks of A
+// pass by; a block of A is small, its rows are fetched while the one before it is multiplied.
 constexpr int64_t kPanelFloats = 128 << 10;
-constexpr int64_t kRowsFloats = 64 << 10;
+constexpr int64_t kRowsFloats = 16 << 10;
+constexpr int64_t kLongTiles = 4;  // where K has several segments: tiles that share one of a panel
 constexpr int64_t kMaxTiles = 18;  // of a packed block of A
 constexpr int64_t kTasksPerThread = 4;
 constexpr int64_t kMinChunkRows = 256;  // fewer rows do not pay for packing B again
@@ -95,7 +96,8 @@ struct RowsPlan {
   RowsPlan(const GemmKernels& gemm, int64_t columns, int64_t depth, int64_t num_chunks)
       : units(ceil_div(depth, gemm.unit_elements)), chunks(num_chunks) {
     tile_floats = chunks * kGemmChunk * gemm.tile_rows * gemm.a_floats;
-    tiles = std::clamp<int64_t>(kRowsFloats / std::max<int64_t>(1, tile_floats), 1, kMaxTiles);
+    tiles = std::clamp<int64_t>(kRowsFloats / std::max<int64_t>(1, tile_floats),
+                                units > kGemmSegmentUnits ? kLongTiles : 1, kMaxTiles);
     panels = ceil_div(columns, gemm.panel_columns);
     const int64_t fitting = kPanelFloats / std::max<int64_t>(1, units * gemm.panel_columns);
     cut_columns(ceil_div(panels, std::max<int64_t>(4, fitting)));
@@ -342,7 +344,7 @@ size_t rows_product_scratch(const Context& context, int64_t experts, int64_t col
     const int64_t chunks = ceil_div(depth, gemm->unit_elements * kGemmChunk) + segments;
     const RowsPlan plan(*gemm, std::max<int64_t>(1, columns), depth, chunks);
     const size_t worker =
-        padded(std::max(plan.tile_floats, kRowsFloats), 4) +
+        padded(std::max(kLongTiles * plan.tile_floats, kRowsFloats), 4) +
         padded(plan.panels_per_block * plan.units * gemm->panel_columns, 4) +
         padded(kMaxTiles * kGemmPartialTiles * gemm->tile_rows * gemm->panel_columns, 4);
     const int64_t tasks = (experts + kTasksPerThread * threads) * plan.panels;

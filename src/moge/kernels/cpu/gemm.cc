@@ -17,6 +17,7 @@ constexpr int kRunning = 3;  // partial tile of the part under way; 0..2 are com
 /// One tile of C.
 struct Tile {
   void* c;  // upper left element
+  const void* next_c;
   int columns;
   const float* bias;
   float* partials;
@@ -135,7 +136,7 @@ inline __attribute__((always_inline)) void sum_segment(const float* a, const flo
 /// C of the next tile: its lines are on their way while this one's sums are made.
 inline void prefetch_c(const Tile& tile, int rows) {
   const int64_t stride = tile.block->c_stride * (tile.block->c_is_bf16 ? 2 : 4);
-  const char* row = static_cast<const char*>(tile.c) + rows * stride;
+  const char* row = static_cast<const char*>(tile.next_c);
   for (int m = 0; m < rows; ++m, row += stride) {
     __builtin_prefetch(row, /*write=*/0, /*second level*/ 2);
     if (kPanel * 4 > 64) __builtin_prefetch(row + 64, /*write=*/0, /*second level*/ 2);
@@ -173,37 +174,44 @@ inline void prefetch_next_rows(const GemmBlock& block, int m, int rows, int n) {
       __builtin_prefetch(row + at, /*write=*/0, /*second level*/ 2);
 }
 
-/// Every tile of the block times one panel, through `count` segments.
+/// Tile t of the block times the panel of column n, through `count` segments.
 template <class F>
-void multiply_panel(const GemmBlock& block, int n, const float* panel, const GemmSegment* segments,
-                    int count) {
+void multiply_segments(const GemmBlock& block, int t, int n, const GemmSegment* segments,
+                       int count) {
   const int tiles = gemm_num_tiles(block.rows, kTileRows);
+  const int m = gemm_tile_begin(block.rows, tiles, t);
+  const int rows = gemm_tile_begin(block.rows, tiles, t + 1) - m;
   const int64_t element = block.c_is_bf16 ? 2 : 4;
-  const auto* a = static_cast<const float*>(block.a_packed);
-  for (int t = 0; t < tiles; ++t, a += int64_t{block.chunks} * kChunkFloats<F>) {
-    const int m = gemm_tile_begin(block.rows, tiles, t);
-    const int rows = gemm_tile_begin(block.rows, tiles, t + 1) - m;
-    const Tile tile = {.c = static_cast<char*>(block.c) + (m * block.c_stride + n) * element,
-                       .columns = block.columns - n < kPanel ? block.columns - n : kPanel,
-                       .bias = block.bias ? block.bias + n : nullptr,
-                       .partials = block.partials + int64_t{t} * kGemmPartialTiles * kTileFloats,
-                       .block = &block};
-    if (block.next_rows && segments[0].begin == 0) prefetch_next_rows(block, m, rows, n);
-    choose_tile<F>(rows, std::make_index_sequence<kTileRows>())(a, panel, segments, count, tile);
-  }
+  char* c = static_cast<char*>(block.c) + (m * block.c_stride + n) * element;
+  const Tile tile = {.c = c,
+                     .next_c = c + rows * block.c_stride * element,
+                     .columns = block.columns - n < kPanel ? block.columns - n : kPanel,
+                     .bias = block.bias ? block.bias + n : nullptr,
+                     .partials = block.partials + int64_t{t} * kGemmPartialTiles * kTileFloats,
+                     .block = &block};
+  if (block.next_rows && segments == block.segments) prefetch_next_rows(block, m, rows, n);
+  choose_tile<F>(rows, std::make_index_sequence<kTileRows>())(
+      static_cast<const float*>(block.a_packed) + int64_t{t} * block.chunks * kChunkFloats<F>,
+      static_cast<const float*>(block.b_packed) + int64_t{n} * block.units, segments, count, tile);
 }
 
 template <class F>
 void multiply(const GemmBlock& block) noexcept {
   const FlushSubnormals guard(F::kFlushesSubnormals);
-  const auto* panel = static_cast<const float*>(block.b_packed);
-  for (int n = 0; n < block.columns; n += kPanel, panel += int64_t{block.units} * kPanel)
-    // As many segments a tile as one of full length has units: their panel stays in the caches.
+  const int tiles = gemm_num_tiles(block.rows, kTileRows);
+  if (block.units <= kGemmSegmentUnits) {  // all of a tile of A stays in the first-level cache
+    for (int t = 0; t < tiles; ++t)
+      for (int n = 0; n < block.columns; n += kPanel)
+        multiply_segments<F>(block, t, n, block.segments, block.num_segments);
+    return;
+  }
+  for (int n = 0; n < block.columns; n += kPanel)
     for (int s = 0, next; s < block.num_segments; s = next) {
-      int units = 0;
-      for (next = s; next < block.num_segments; ++next)
-        if (next > s && (units += block.segments[next].units) > kGemmSegmentUnits) break;
-      multiply_panel<F>(block, n, panel, block.segments + s, next - s);
+      int units = block.segments[s].units;
+      for (next = s + 1; next < block.num_segments; ++next)
+        if ((units += block.segments[next].units) > kGemmSegmentUnits) break;
+      for (int t = 0; t < tiles; ++t)
+        multiply_segments<F>(block, t, n, block.segments + s, next - s);
     }
 }
 
