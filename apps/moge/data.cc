@@ -1,5 +1,6 @@
 // moge data: the demo corpus, and token files for training.
 #include <filesystem>
+#include <functional>
 #include <nlohmann/json.hpp>
 
 #include "cli.h"
@@ -12,6 +13,14 @@
 namespace moge {
 
 namespace {
+
+/// For the library's loops: draws the bar, and ends the command once a signal came.
+std::function<void(int64_t)> follow(Progress& bar, StopFlag& stop) {
+  return [&bar, &stop](int64_t bytes) {
+    check(!stop.requested(), "stopped by a signal; nothing was written");
+    bar.update(bytes);
+  };
+}
 
 struct GenerateDataOptions {
   std::string out, domains = "stories:1,arithmetic:2,code:1";
@@ -30,7 +39,7 @@ void generate_data(GenerateDataOptions& options, Run& run) {
                                    .weights = data::parse_domain_weights(options.domains)};
   Progress progress = run.progress("generate", options.bytes);
   const data::CorpusSummary summary =
-      data::write_corpus(corpus, options.out, [&](int64_t bytes) { progress.update(bytes); });
+      data::write_corpus(corpus, options.out, follow(progress, run.stop()));
   nlohmann::ordered_json domains = nlohmann::ordered_json::object();
   for (int d = 0; d < data::kNumDomains; ++d)
     domains[std::string(data::name_of(static_cast<data::Domain>(d)))] = {
@@ -59,13 +68,14 @@ struct PrepareDataOptions {
 
 void prepare_data(PrepareDataOptions& options, Run& run) {
   const auto tokenizer = open_tokenizer(options.tokenizer);
-  const auto bytes = static_cast<int64_t>(std::filesystem::file_size(options.input));
-  Progress progress = run.progress("prepare", bytes);
-  const data::PrepareSummary summary = data::prepare_dataset(
-      options.input, *tokenizer, options.out,
-      {.append_eod = !options.no_eod, .pool = &run.pool(), .progress = [&](int64_t done) {
-         progress.update(done);
-       }});
+  std::error_code missing;  // which prepare_dataset reports
+  const auto bytes = static_cast<int64_t>(std::filesystem::file_size(options.input, missing));
+  Progress progress = run.progress("prepare", missing ? 0 : bytes);
+  const data::PrepareSummary summary =
+      data::prepare_dataset(options.input, *tokenizer, options.out,
+                            {.append_eod = !options.no_eod,
+                             .pool = &run.pool(),
+                             .progress = follow(progress, run.stop())});
   run.result({{"prefix", options.out},
               {"documents", summary.documents},
               {"tokens", summary.tokens},

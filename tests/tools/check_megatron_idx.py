@@ -61,7 +61,7 @@ def main():
                             "3", "--quiet"], check=True, stdout=subprocess.DEVNULL)
         ours, theirs = folder + "/ours", folder + "/theirs"
         subprocess.run([moge, "data", "prepare", "--input", corpus, "--tokenizer", tokenizer,
-                        "--out", ours, "--quiet"], check=True, stdout=subprocess.DEVNULL)
+                        "--out", ours, "--no-eod", "--quiet"], check=True, stdout=subprocess.DEVNULL)
         documents = []
         for line in open(corpus, encoding="utf-8"):
             text = json.loads(line)["text"].encode()
