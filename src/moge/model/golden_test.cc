@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <map>
 
-#include "test_golden.h"
+#include "moge/model/test_golden.h"
 
 namespace moge::testing {
 namespace {

@@ -1,4 +1,4 @@
-#include "test_golden.h"
+#include "moge/model/test_golden.h"
 
 #include <cmath>
 #include <cstdlib>

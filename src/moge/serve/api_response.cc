@@ -1,5 +1,6 @@
 #include "moge/serve/api_response.h"
 
+#include <nlohmann/json.hpp>
 #include <random>
 #include <utility>
 

@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <boost/asio/this_coro.hpp>
+#include <nlohmann/json.hpp>
 #include <utility>
 #include <variant>
 

@@ -1,5 +1,6 @@
 #include "moge/serve/routes.h"
 
+#include <nlohmann/json.hpp>
 #include <string>
 #include <utility>
 

@@ -47,9 +47,8 @@ TEST(TensorBoard, ScalarsAreFramedEvents) {
   ASSERT_EQ(all.size(), 2u);
   EXPECT_NE(all[0].find("brain.Event:2"), std::string::npos);
   // wall_time (9 bytes); step 300; summary of 16 bytes { value of 14 { tag, simple_value 2.5 } }.
-  const std::string want =
-      std::string("\x10\xac\x02") + "\x2a\x10" + "\x0a\x0e" + "\x0a\x07" + "lm loss" + "\x15" +
-      std::string("\x00\x00\x20\x40", 4);
+  const std::string want = std::string("\x10\xac\x02") + "\x2a\x10" + "\x0a\x0e" + "\x0a\x07" +
+                           "lm loss" + "\x15" + std::string("\x00\x00\x20\x40", 4);
   EXPECT_EQ(all[1].substr(9), want);
   std::filesystem::remove_all(folder);
 }
