@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <numeric>
 
-#include "test_golden.h"
+#include "moge/model/test_golden.h"
 
 namespace moge::testing {
 namespace {

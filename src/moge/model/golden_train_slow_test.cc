@@ -4,9 +4,9 @@
 #include <cmath>
 #include <numeric>
 
+#include "moge/model/test_golden.h"
 #include "moge/ops/elementwise.h"
 #include "moge/ops/optimizer.h"
-#include "test_golden.h"
 
 namespace moge::testing {
 namespace {
