@@ -58,6 +58,7 @@ void train_model(TrainOptions& options, Run& run) {
     summary = train::run(options, run.pool(), run.table(), stop, console);
   }
   run.result(to_json(summary));
+  if (!run.json() && !summary.balance_table.empty()) run.out("\n" + summary.balance_table);
 }
 
 }  // namespace

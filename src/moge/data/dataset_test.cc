@@ -10,7 +10,7 @@
 #include "moge/core/error.h"
 #include "moge/core/files.h"
 #include "moge/data/prepare.h"
-#include "test_tokenizer.h"
+#include "moge/data/test_tokenizer.h"
 
 namespace moge::data {
 namespace {

@@ -8,9 +8,9 @@
 
 #include "moge/core/error.h"
 #include "moge/core/files.h"
+#include "moge/data/test_tokenizer.h"
 #include "moge/data/text_input.h"
 #include "moge/runtime/thread_pool.h"
-#include "test_tokenizer.h"
 
 namespace moge::data {
 namespace {

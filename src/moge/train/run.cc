@@ -223,7 +223,7 @@ Summary Session::run() {
     if (step % config_.run.eval_interval == 0 && !stops) validate(step);
     if (!summary_.exit_reason.empty()) break;
   }
-  if (summary_.exit_reason.empty()) validate(summary_.steps);
+  if (summary_.exit_reason.empty() && last > first) validate(summary_.steps);
   if (summary_.steps != last_saved_) save(summary_.steps);
   wait_for_save();
   if (!summary_.exit_reason.empty()) listener_.line(summary_.exit_reason);
@@ -276,7 +276,8 @@ void Session::report_step(int64_t step, const StepResult& result, double step_s,
                     .nan_iterations = nan_iterations_};
   if (logged && start_.source.config.moe.num_experts > 0) {
     const BalanceLog balance = log_balance(start_.source.config, counts_, tokens);
-    report.balance_json = summary_.balance_json = balance.json;
+    report.balance_json = balance.json;
+    summary_.balance_table = balance.table;
     report.balance_line = balance.line;
   }
   if (metrics_) metrics_->append(to_json(report));

@@ -1,5 +1,5 @@
-// Vectorised functions: exp, exp2, log, sigmoid. Within 2 ulp of the exact value (math is tested through the
-// kernels that use it).
+// Vectorised functions: exp, exp2, log, sigmoid. Within 2 ulp of the exact value (math is tested
+// through the kernels that use it).
 #pragma once
 
 #include "moge/kernels/cpu/simd.inl"

@@ -1,0 +1,241 @@
+// The server over real sockets, with a random model.
+#include "moge/serve/http_server.h"
+
+#include <arpa/inet.h>
+#include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "moge/core/error.h"
+#include "moge/infer/model_runner.h"
+#include "moge/model/load.h"
+#include "moge/serve/api_request.h"
+#include "moge/text/tokenizer_files.h"
+
+namespace moge::serve {
+namespace {
+
+using nlohmann::json;
+
+/// A client's connection; reads until the server closes it.
+class Client {
+ public:
+  explicit Client(int port) : socket_(socket(AF_INET, SOCK_STREAM, 0)) {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(static_cast<uint16_t>(port));
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    EXPECT_EQ(connect(socket_, reinterpret_cast<sockaddr*>(&address), sizeof(address)), 0);
+  }
+  ~Client() { close(socket_); }
+  void send_text(const std::string& text) const {
+    EXPECT_EQ(send(socket_, text.data(), text.size(), MSG_NOSIGNAL),
+              static_cast<ssize_t>(text.size()));
+  }
+  void post(const std::string& path, const std::string& body) const {
+    send_text("POST " + path + " HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: " +
+              std::to_string(body.size()) + "\r\n\r\n" + body);
+  }
+  std::string read_some() const {
+    char block[4096];
+    const ssize_t got = recv(socket_, block, sizeof(block), 0);
+    return got > 0 ? std::string(block, static_cast<size_t>(got)) : std::string();
+  }
+  std::string read_all() const {
+    std::string all;
+    for (std::string piece; !(piece = read_some()).empty();) all += piece;
+    return all;
+  }
+
+ private:
+  int socket_;
+};
+
+int status_of(const std::string& response) {
+  return response.size() > 12 ? std::stoi(response.substr(9, 3)) : 0;
+}
+json body_of(const std::string& response) {
+  return json::parse(response.substr(response.find("\r\n\r\n") + 4), nullptr, false);
+}
+
+class Server : public testing::Test {
+ protected:
+  static constexpr int64_t kContext = 96;
+
+  Server()
+      : loaded_(load_model(Context{pool_, kernels::choose_table(), scratch_},
+                           find_model("preset:tiny"), {.dtype = DType::kF32, .seed = 1})) {
+    const text::TokenizerFiles files = text::byte_tokenizer_files(loaded_.model.config.vocab_size);
+    tokenizer_ = Tokenizer::from_json(files.tokenizer_json, files.config_json, "test");
+    runner_ = std::make_unique<infer::ModelRunner>(
+        pool_, kernels::choose_table(), loaded_.model,
+        infer::RunnerOptions{.max_tokens = 64, .max_sequences = 8, .num_pages = 32});
+    engine_ = std::make_unique<infer::Engine>(
+        *runner_, infer::EngineOptions{
+                      .max_model_len = kContext, .max_num_seqs = 8, .max_num_batched_tokens = 64});
+    service_ = std::make_unique<Service>(Service{.model_name = "tiny",
+                                                 .config = loaded_.model.config,
+                                                 .tokenizer = *tokenizer_,
+                                                 .chat_template = nullptr,
+                                                 .engine = *engine_});
+    server_ = std::make_unique<HttpServer>(*service_, ServerOptions{.port = 0});
+    network_ = std::thread([this] { server_->run(); });
+  }
+  ~Server() override {
+    server_->stop();
+    network_.join();
+  }
+  std::string get(const std::string& path) const {
+    const Client client(server_->port());
+    client.send_text("GET " + path + " HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    return client.read_all();
+  }
+  std::string post(const std::string& path, const std::string& body) const {
+    const Client client(server_->port());
+    client.post(path, body);
+    return client.read_all();
+  }
+
+  ThreadPool pool_{2};
+  Arena scratch_{size_t{32} << 20};
+  LoadedModel loaded_;
+  std::unique_ptr<Tokenizer> tokenizer_;
+  std::unique_ptr<infer::ModelRunner> runner_;
+  std::unique_ptr<infer::Engine> engine_;
+  std::unique_ptr<Service> service_;
+  std::unique_ptr<HttpServer> server_;
+  std::thread network_;
+};
+
+TEST_F(Server, AnswersTheSimpleRoutes) {
+  EXPECT_EQ(status_of(get("/health")), 200);
+  const json models = body_of(get("/v1/models"));
+  EXPECT_EQ(models["data"][0]["id"], "tiny");
+  EXPECT_EQ(models["data"][0]["max_model_len"], kContext);
+  const std::string page = get("/");
+  EXPECT_EQ(status_of(page), 200);
+  EXPECT_NE(page.find("<canvas"), std::string::npos);
+  EXPECT_EQ(page.find("https://"), std::string::npos);  // no outside request
+}
+
+TEST_F(Server, CompletesWholeAndStreamedWithTheSameText) {
+  const std::string request =
+      R"({"prompt":"Once","max_tokens":12,"temperature":0,"ignore_eos":true)";
+  const std::string whole = post("/v1/completions", request + "}");
+  ASSERT_EQ(status_of(whole), 200) << whole;
+  const json body = body_of(whole);
+  EXPECT_EQ(body["choices"][0]["finish_reason"], "length");
+  EXPECT_EQ(body["usage"]["completion_tokens"], 12);
+  EXPECT_EQ(body["usage"]["prompt_tokens"], 4);
+  const std::string streamed =
+      post("/v1/completions", request + R"(,"stream":true,"return_routed_experts":true,)"
+                                        R"("stream_options":{"include_usage":true}})");
+  std::string text;
+  int tokens = 0;
+  for (size_t at = 0; (at = streamed.find("data: {", at)) != std::string::npos; ++at) {
+    const json event = json::parse(streamed.substr(at + 6, streamed.find('\n', at) - at - 6));
+    if (event["choices"].empty()) {
+      EXPECT_EQ(event["usage"]["completion_tokens"], 12);
+      continue;
+    }
+    text += event["choices"][0]["text"].get<std::string>();
+    if (!event["choices"][0].contains("routed_experts")) continue;
+    ++tokens;
+    const json& experts = event["choices"][0]["routed_experts"][0];
+    EXPECT_EQ(experts.size(), 4u);     // layers
+    EXPECT_EQ(experts[0].size(), 4u);  // one in each of four groups
+  }
+  EXPECT_EQ(text, body["choices"][0]["text"].get<std::string>());
+  EXPECT_EQ(tokens, 12);
+  EXPECT_NE(streamed.find("data: [DONE]"), std::string::npos);
+}
+
+TEST_F(Server, WrongRequestsMeetOpenAiErrors) {
+  struct Wrong {
+    const char* path;
+    const char* body;
+    int status;
+    const char* param;
+  };
+  const Wrong table[] = {
+      {"/v1/completions", "{", 400, nullptr},
+      {"/v1/completions", "{}", 400, "prompt"},
+      {"/v1/completions", R"({"prompt":""})", 400, "prompt"},
+      {"/v1/completions", R"({"prompt":[99999]})", 400, "prompt"},
+      {"/v1/completions", R"({"prompt":"x","model":"other"})", 404, "model"},
+      {"/v1/completions", R"({"prompt":"x","temperature":-1})", 400, "temperature"},
+      {"/v1/completions", R"({"prompt":"x","max_tokens":5000})", 400, nullptr},
+      {"/v1/completions", R"({"prompt":"x","echo":true})", 501, "echo"},
+      {"/v1/chat/completions", R"({"messages":[{"role":"user","content":"x"}]})", 400, "messages"},
+      {"/nowhere", "{}", 404, nullptr},
+      {"/health", "{}", 405, nullptr},
+  };
+  for (const Wrong& wrong : table) {
+    const std::string response = post(wrong.path, wrong.body);
+    EXPECT_EQ(status_of(response), wrong.status) << wrong.path << " " << wrong.body;
+    const json error = body_of(response)["error"];
+    EXPECT_FALSE(error["message"].get<std::string>().empty());
+    if (wrong.param) EXPECT_EQ(error["param"], wrong.param) << wrong.body;
+  }
+  const std::string context = post("/v1/completions", R"({"prompt":"abc","max_tokens":5000})");
+  EXPECT_NE(context.find("3 tokens and 5000 more"), std::string::npos);  // both numbers
+  EXPECT_NE(context.find("96"), std::string::npos);
+}
+
+TEST_F(Server, GarbageAndOversizedBodiesAreRefused) {
+  const Client garbage(server_->port());
+  garbage.send_text("this is not http\r\n\r\n");
+  EXPECT_EQ(status_of(garbage.read_all()), 400);
+  const Client large(server_->port());
+  large.send_text("POST /v1/completions HTTP/1.1\r\nHost: x\r\nContent-Length: " +
+                  std::to_string(kMaxBodyBytes + 1) + "\r\n\r\n");
+  EXPECT_EQ(status_of(large.read_all()), 413);
+  EXPECT_EQ(status_of(get("/health")), 200);
+}
+
+TEST_F(Server, AClientThatVanishesFreesItsPages) {
+  {
+    const Client client(server_->port());
+    client.post("/v1/completions",
+                R"({"prompt":"x","max_tokens":90,"stream":true,"ignore_eos":true})");
+    EXPECT_NE(client.read_some().find("200 OK"), std::string::npos);
+  }
+  engine_->drain();
+  EXPECT_EQ(status_of(get("/health")), 200);
+  EXPECT_EQ(engine_->stats().running, 0);
+}
+
+TEST_F(Server, ManyClientsAtOnceGetWhatEachGetsAlone) {
+  const auto request = [](int i) {
+    return fmt::format(R"({{"prompt":"client {}","max_tokens":8,"temperature":0.9,"seed":{}}})", i,
+                       i);
+  };
+  std::vector<std::string> alone, together(12);
+  for (int i = 0; i < 12; ++i)
+    alone.push_back(body_of(post("/v1/completions", request(i)))["choices"][0].dump());
+  std::vector<std::thread> clients;
+  for (int i = 0; i < 12; ++i)
+    clients.emplace_back([&, i] {
+      together[static_cast<size_t>(i)] =
+          body_of(post("/v1/completions", request(i)))["choices"][0].dump();
+    });
+  for (std::thread& client : clients) client.join();
+  EXPECT_EQ(alone, together);
+}
+
+TEST_F(Server, APortInUseIsSaidWithItsNumber) {
+  try {
+    HttpServer second(*service_, ServerOptions{.port = server_->port()});
+    FAIL() << "two servers on one port";
+  } catch (const Error& error) {
+    EXPECT_NE(std::string(error.what()).find(std::to_string(server_->port())), std::string::npos);
+  }
+  EXPECT_THROW(HttpServer(*service_, ServerOptions{.host = "nowhere"}), Error);
+}
+
+}  // namespace
+}  // namespace moge::serve
