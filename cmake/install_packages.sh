@@ -6,7 +6,7 @@ packages_of() {
   case $1 in
     build)  # to build the program
       echo g++ cmake ninja-build ccache mold libfmt-dev nlohmann-json3-dev libcli11-dev \
- libpcre2-dev libutf8proc-dev libsentencepiece-dev libboost-dev ;;
+        libpcre2-dev libutf8proc-dev libsentencepiece-dev libboost-dev libssl-dev pkg-config ;;
     test)  # to build and run the tests and checks
       echo git libgtest-dev binutils ;;
     fuzz)  # Clang with libFuzzer; the newest name this system has

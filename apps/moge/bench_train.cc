@@ -19,7 +19,6 @@ namespace {
 struct BenchTrainOptions {
   std::string model = "preset:small", dtype = "fp32";
   int64_t sequences = 8, seq_length = 0, steps = 9, warmup = 3;
-  bool sum_in_eighths = false;
 
   void visit(FieldList& v) {
     v("model", model, "preset:NAME or a model folder").positional();
@@ -28,7 +27,6 @@ struct BenchTrainOptions {
     v("seq-length", seq_length, "tokens of a sequence; 0: 256 (tiny) or 512").at_least(0);
     v("steps", steps, "steps that count; the median is reported").at_least(1);
     v("warmup", warmup, "steps before them").at_least(0);
-    v("sum-in-eighths", sum_in_eighths, "as moge train --sum-in-eighths");
   }
 };
 
@@ -61,7 +59,6 @@ void bench_train(BenchTrainOptions& options, Run& run) {
   OptimizerConfig optimizer;
   optimizer.micro_batch_size = optimizer.global_batch_size = options.sequences;
   optimizer.bf16 = options.dtype == "bf16";
-  optimizer.sum_in_eighths = options.sum_in_eighths;
   optimizer.lr = optimizer.min_lr = 1e-3;
   optimizer.train_iters = options.warmup + options.steps;
   const auto peak_now = [&] {

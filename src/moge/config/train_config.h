@@ -84,7 +84,6 @@ struct OptimizerConfig {
   double moe_z_loss_coeff = 0.0;
   bool bf16 = false;
   Recompute recompute_granularity = Recompute::kOff;
-  bool sum_in_eighths = false;
   bool no_check_for_nan_in_loss_and_grad = false;
 
   void visit(FieldList& v) {
@@ -113,9 +112,6 @@ struct OptimizerConfig {
     v("bf16", bf16, "bf16 products with fp32 masters (default: fp32)");
     v("recompute-granularity", recompute_granularity, {"off", "selective", "full"},
       "what is computed again in the backward pass to save memory");
-    v("sum-in-eighths", sum_in_eighths,
-      "add attention output and down projections by the fixed tree that layouts over 2, 4 or 8 "
-      "ranks share");
     v("no-check-for-nan-in-loss-and-grad", no_check_for_nan_in_loss_and_grad,
       "go on when the loss or the gradient is not finite");
   }
