@@ -99,7 +99,7 @@ bool Field::has_name(std::string_view text) const {
 }
 
 Field& FieldList::add(const char* name, FieldValue value, const char* help) {
-  fields_.push_back({.name = name, .value = value, .help = help});
+  fields_.push_back({.name = normal_name(name), .value = value, .help = help});
   return fields_.back();
 }
 
