@@ -17,8 +17,7 @@ std::filesystem::path newest_checkpoint(const std::filesystem::path& folder) {
   if (!std::filesystem::exists(pointer)) return folder;
   const std::string text = read_file(pointer, 64);
   const auto digits = text.substr(0, text.find_first_not_of("0123456789"));
-  check(!digits.empty() && digits.size() < 10, "{} holds no iteration: '{}'", pointer.string(),
-        text);
+  check(!digits.empty() && digits.size() < 10, "{} holds no iteration number", pointer.string());
   return folder / fmt::format("iter_{:07}", std::stol(digits));
 }
 
