@@ -34,6 +34,8 @@ const std::vector<Shape> kShapes = {
     {"tiny logits", 1, 2048, 1024, 192},
     {"tiny experts up", 16, 512, 192, 192},
     {"tiny experts down", 16, 512, 192, 96},
+    {"K of 1024", 1, 2048, 512, 1024},
+    {"K of 2560", 1, 1024, 512, 2560},
     {"decode, dense", 1, 1, 2560, 2560},
     {"decode, 4 rows", 1, 4, 2560, 2560},
 };
