@@ -179,7 +179,9 @@ TEST_F(Server, WrongRequestsMeetOpenAiErrors) {
     EXPECT_EQ(status_of(response), wrong.status) << wrong.path << " " << wrong.body;
     const json error = body_of(response)["error"];
     EXPECT_FALSE(error["message"].get<std::string>().empty());
-    if (wrong.param) EXPECT_EQ(error["param"], wrong.param) << wrong.body;
+    if (wrong.param) {
+      EXPECT_EQ(error["param"], wrong.param) << wrong.body;
+    }
   }
   const std::string context = post("/v1/completions", R"({"prompt":"abc","max_tokens":5000})");
   EXPECT_NE(context.find("3 tokens and 5000 more"), std::string::npos);  // both numbers

@@ -27,8 +27,9 @@ struct Summary {
   double lm_loss = 0;      ///< of the last step
   double valid_loss = -1;  ///< of the last validation; -1 = none was made
   double tokens_per_s = 0, mfu = 0, wall_s = 0;
-  std::string checkpoint;   ///< folder of the last checkpoint; empty = none
-  std::string exit_reason;  ///< empty: all steps were made
+  std::string checkpoint;     ///< folder of the last checkpoint; empty = none
+  std::string balance_table;  ///< the last balance report for people; empty for a dense model
+  std::string exit_reason;    ///< empty: all steps were made
 };
 
 /// Runs until --train-iters, a stop request, or an --exit-* rule; then saves. Throws Error.
