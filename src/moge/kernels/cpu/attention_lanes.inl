@@ -82,6 +82,17 @@ constexpr ZipIndices zip_indices() {
 }
 constexpr ZipIndices kZip = zip_indices();
 
+/// Lane i of the result is lane index[i] of a followed by b.
+inline Vec shuffle(Vec a, Vec b, VecI index) {
+#ifdef __clang__  // it shuffles by constant indices only; Clang builds are for fuzzing
+  Vec out{};
+  for (int i = 0; i < kLanes; ++i) out[i] = index[i] < kLanes ? a[index[i]] : b[index[i] - kLanes];
+  return out;
+#else
+  return __builtin_shuffle(a, b, index);
+#endif
+}
+
 /// Transposes kLanes x kLanes: each round zips row i with row i + kLanes / 2, which rotates the
 /// bits of (row, column) by one.
 inline void transpose(Vec (&rows)[kLanes]) {
@@ -93,8 +104,8 @@ inline void transpose(Vec (&rows)[kLanes]) {
     Vec zipped[kLanes];
 #pragma GCC unroll 8
     for (int i = 0; i < kLanes / 2; ++i) {
-      zipped[2 * i] = __builtin_shuffle(rows[i], rows[i + kLanes / 2], low);
-      zipped[2 * i + 1] = __builtin_shuffle(rows[i], rows[i + kLanes / 2], high);
+      zipped[2 * i] = shuffle(rows[i], rows[i + kLanes / 2], low);
+      zipped[2 * i + 1] = shuffle(rows[i], rows[i + kLanes / 2], high);
     }
 #pragma GCC unroll 16
     for (int i = 0; i < kLanes; ++i) rows[i] = zipped[i];
