@@ -13,6 +13,7 @@
 #include "moge/model/load.h"
 #include "moge/model/record.h"
 #include "moge/model/safetensors.h"
+#include "moge/plan/parameters.h"
 
 namespace moge {
 
@@ -103,7 +104,7 @@ Json tensors_json(const ModelConfig& c) {
 
 Json describe(const ModelSource& source) {
   const ModelConfig& c = source.config;
-  const int64_t total = count_params(c), kv = 2 * c.num_layers() * c.kv_width();
+  const int64_t total = count_params(c);
   return {{"model", source.name},
           {"model_type", c.model_type},
           {"total_params", total},
@@ -121,7 +122,8 @@ Json describe(const ModelSource& source) {
             {"bf16", 2 * total},
             {"training_fp32", 16 * total},
             {"training_bf16", 18 * total}}},
-          {"kv_bytes_per_token", {{"fp32", 4 * kv}, {"bf16", 2 * kv}}},
+          {"kv_bytes_per_token",
+           {{"fp32", plan::kv_bytes_per_token(c, 4)}, {"bf16", plan::kv_bytes_per_token(c, 2)}}},
           {"by_layer", layers_json(c)},
           {"tensors", tensors_json(c)}};
 }

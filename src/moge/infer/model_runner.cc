@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "moge/core/error.h"
+#include "moge/plan/parameters.h"
 
 namespace moge::infer {
 
@@ -141,8 +142,7 @@ const ModelConfig& ModelRunner::config() const { return state_->model.config; }
 const RunnerOptions& ModelRunner::options() const { return state_->options; }
 
 int64_t ModelRunner::page_bytes(const ModelConfig& config, int64_t page_tokens, DType kv_dtype) {
-  return 2 * config.num_layers() * config.num_kv_heads * page_tokens * config.head_dim *
-         size_of(kv_dtype);
+  return page_tokens * plan::kv_bytes_per_token(config, size_of(kv_dtype));
 }
 
 }  // namespace moge::infer

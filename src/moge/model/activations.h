@@ -1,6 +1,6 @@
 // The memory of one block: what forward leaves for backward, and what backward's first half leaves
 // for its second. Sizes are a pure function of (config, layer, T, dtype, recompute), given by the
-// formulas below and allocated from an Arena that is sized by them.
+// formulas of plan/activations.h and allocated from an Arena that is sized by them.
 // Shape letters as in block.h.
 #pragma once
 
@@ -61,14 +61,5 @@ struct BlockGradients {
 
 BlockGradients make_gradients(Allocate allocate, const ModelConfig& config, int64_t layer,
                               int64_t num_tokens, DType dtype);
-
-/// Bytes that make_activations takes from `own` and from `workspace`, and make_gradients takes, by
-/// formulas: see activation_bytes.cc.
-struct ActivationBytes {
-  int64_t kept = 0, workspace = 0;
-};
-ActivationBytes activation_bytes(const ModelConfig& config, int64_t layer, int64_t num_tokens,
-                                 DType dtype, Keep keep, Recompute recompute);
-int64_t gradient_bytes(const ModelConfig& config, int64_t layer, int64_t num_tokens, DType dtype);
 
 }  // namespace moge

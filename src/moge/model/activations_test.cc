@@ -4,6 +4,7 @@
 
 #include "moge/core/error.h"
 #include "moge/model/model.h"
+#include "moge/plan/activations.h"
 
 namespace moge {
 namespace {
@@ -43,10 +44,15 @@ TEST(Activations, FormulasEqualWhatIsTaken) {
               };
               make_activations(count(own), count(shared), c, l, T, dtype, keep, recompute);
               make_gradients(count(gradients), c, l, T, dtype);
-              const ActivationBytes want = activation_bytes(c, l, T, dtype, keep, recompute);
+              const int64_t width = size_of(dtype);
+              const plan::ActivationBytes want =
+                  keep == Keep::kTraining
+                      ? plan::layer_activation_bytes(c, l, T, width, recompute)
+                      : plan::ActivationBytes{.workspace =
+                                                  plan::layer_inference_bytes(c, l, T, width)};
               EXPECT_EQ(own, want.kept);
               EXPECT_EQ(shared, want.workspace);
-              EXPECT_EQ(gradients, gradient_bytes(c, l, T, dtype));
+              EXPECT_EQ(gradients, plan::layer_gradient_bytes(c, l, T, width));
             }
 }
 
@@ -54,20 +60,11 @@ TEST(Activations, AStepTakesExactlyItsBytes) {
   for (const ModelConfig& c : configs())
     for (DType dtype : {DType::kF32, DType::kBF16})
       for (Recompute recompute : {Recompute::kOff, Recompute::kSelective, Recompute::kFull}) {
-        const int64_t bytes = StepBuffers::bytes(c, 64, dtype, recompute);
+        const int64_t bytes = plan::step_activation_bytes(c, 64, size_of(dtype), recompute).total();
         Arena arena(static_cast<size_t>(bytes));
         const StepBuffers buffers(arena, c, 64, dtype, recompute);
         EXPECT_EQ(static_cast<int64_t>(arena.used()), bytes);
       }
-}
-
-TEST(Activations, RecomputingKeepsLess) {
-  const ModelConfig c = preset_config("small");
-  const auto kept = [&](Recompute recompute) {
-    return activation_bytes(c, 0, 512, DType::kBF16, Keep::kTraining, recompute).kept;
-  };
-  EXPECT_LT(kept(Recompute::kSelective), kept(Recompute::kOff));
-  EXPECT_LT(kept(Recompute::kFull), kept(Recompute::kSelective) / 4);
 }
 
 }  // namespace

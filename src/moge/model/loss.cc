@@ -6,53 +6,20 @@
 #include "moge/model/model.h"
 #include "moge/ops/loss.h"
 #include "moge/ops/moe.h"
+#include "moge/plan/activations.h"
 
 namespace moge {
 
-namespace {
-int64_t padded(int64_t bytes) { return static_cast<int64_t>(Arena::padded(bytes)); }
-
-/// Bytes of a step by purpose.
-struct StepBytes {
-  int64_t kept = 0;       ///< of all layers, and x, dx, final, losses
-  int64_t workspace = 0;  ///< shared by the layers
-  int64_t gradients = 0;  ///< shared by the layers
-  int64_t head = 0;       ///< lies over workspace and gradients
-  int64_t shared() const { return std::max(workspace + gradients, head); }
-  int64_t total() const { return kept + padded(shared()); }
-};
-
-StepBytes step_bytes(const ModelConfig& c, int64_t T, DType dtype, Recompute recompute) {
-  StepBytes bytes;
-  const int64_t D = c.hidden_size, V = c.vocab_size, C = head_chunk_rows(c, T);
-  bytes.kept = 2 * padded(4 * T * D) + padded(size_of(dtype) * T * D) + 3 * padded(4 * T);
-  for (int64_t l = 0; l < c.num_layers(); ++l) {
-    const auto a = activation_bytes(c, l, T, dtype, Keep::kTraining, recompute);
-    bytes.kept += a.kept;
-    bytes.workspace = std::max(bytes.workspace, a.workspace);
-    bytes.gradients = std::max(bytes.gradients, gradient_bytes(c, l, T, dtype));
-  }
-  bytes.head =
-      padded(4 * T * D) + padded(4 * C * V) + (dtype == DType::kBF16 ? padded(2 * C * V) : 0);
-  return bytes;
-}
-}  // namespace
-
-int64_t head_chunk_rows(const ModelConfig& config, int64_t num_tokens) {
-  constexpr int64_t kElements = int64_t{1} << 22;  // 16 MiB of logits, but at least 256 rows
-  return std::min(num_tokens, std::max<int64_t>(256, kElements / config.vocab_size));
-}
-
 int64_t StepBuffers::bytes(const ModelConfig& config, int64_t num_tokens, DType dtype,
                            Recompute recompute) {
-  return step_bytes(config, num_tokens, dtype, recompute).total();
+  return plan::step_activation_bytes(config, num_tokens, size_of(dtype), recompute).total();
 }
 
 StepBuffers::StepBuffers(Arena& arena, const ModelConfig& c, int64_t T, DType dtype,
                          Recompute recompute_in)
     : num_tokens(T), recompute(recompute_in), aux_L(c.layers.size()), router_z_L(c.layers.size()) {
-  const StepBytes sizes = step_bytes(c, T, dtype, recompute);
-  const int64_t D = c.hidden_size, V = c.vocab_size, C = head_chunk_rows(c, T);
+  const plan::StepBytes sizes = plan::step_activation_bytes(c, T, size_of(dtype), recompute);
+  const int64_t D = c.hidden_size, V = c.vocab_size, C = plan::head_chunk_rows(c, T);
   const auto own = [&](int64_t bytes) { return arena.allocate(static_cast<size_t>(bytes)); };
   const auto floats = [&](std::initializer_list<int64_t> shape) {
     Tensor t(nullptr, DType::kF32, shape);

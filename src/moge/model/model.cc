@@ -5,6 +5,7 @@
 #include "moge/model/bump.h"
 #include "moge/model/rope.h"
 #include "moge/ops/moe.h"
+#include "moge/plan/activations.h"
 
 namespace moge {
 
@@ -21,13 +22,13 @@ Model Model::make(const ModelConfig& config, ModelWeights weights, DType dtype, 
 }
 
 namespace {
-int64_t padded(int64_t bytes) { return static_cast<int64_t>(Arena::padded(bytes)); }
+static_assert(Arena::kAlignment == plan::kArenaAlignment);
+constexpr int64_t padded(int64_t bytes) { return plan::arena_bytes(bytes); }
 
 int64_t workspace_bytes(const ModelConfig& config, int64_t T, DType dtype) {
   int64_t bytes = 0;
   for (int64_t l = 0; l < config.num_layers(); ++l)
-    bytes = std::max(
-        bytes, activation_bytes(config, l, T, dtype, Keep::kInference, Recompute::kOff).workspace);
+    bytes = std::max(bytes, plan::layer_inference_bytes(config, l, T, size_of(dtype)));
   return bytes;
 }
 }  // namespace

@@ -71,7 +71,7 @@ class StepBuffers {
  public:
   StepBuffers(Arena& arena, const ModelConfig& config, int64_t num_tokens, DType dtype,
               Recompute recompute);
-  /// What the constructor takes from its arena.
+  /// What the constructor takes from its arena: plan::step_activation_bytes.
   static int64_t bytes(const ModelConfig& config, int64_t num_tokens, DType dtype,
                        Recompute recompute);
 
@@ -90,9 +90,6 @@ class StepBuffers {
     return layer + 1 < static_cast<int64_t>(layers.size()) ? layers[layer + 1].x_TD : x_TD;
   }
 };
-
-/// Rows of logits that exist at a time.
-int64_t head_chunk_rows(const ModelConfig& config, int64_t num_tokens);
 
 /// targets_T (i32; < 0: none) and mask_T (fp32). Gradients are added to `grads`.
 LossResult loss_forward_backward(const Context& context, const Model& model, const Batch& batch,

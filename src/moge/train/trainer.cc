@@ -57,10 +57,10 @@ Trainer::Trainer(ThreadPool& threads, const kernels::Table& table, const ModelCo
       state_(model, optimizer.bf16),
       model_(Model::make(model, training_weights(model, state_.weights(), state_.bf16_flat()),
                          activation_dtype(optimizer), data.seq_length)),
-      activations_(std::make_unique<Arena>(
-          StepBuffers::bytes(model, micro_tokens(data, optimizer), activation_dtype(optimizer),
-                             optimizer.recompute_granularity),
-          "activations")),
+      activation_bytes_(StepBuffers::bytes(model, micro_tokens(data, optimizer),
+                                           activation_dtype(optimizer),
+                                           optimizer.recompute_granularity)),
+      activations_(std::make_unique<Arena>(static_cast<size_t>(activation_bytes_), "activations")),
       scratch_(std::make_unique<Arena>(scratch_bytes(Context{threads, table, *activations_}, model,
                                                      micro_tokens(data, optimizer)),
                                        "scratch")),
@@ -172,11 +172,6 @@ double Trainer::validate(const SampleSource& source, int64_t first, int64_t samp
     mask_sum += loss.mask_sum;
   }
   return loss_sum / std::max(1.0, mask_sum);
-}
-
-int64_t Trainer::predicted_activation_bytes() const {
-  return StepBuffers::bytes(config_, optimizer_.micro_batch_size * data_.seq_length,
-                            activation_dtype(optimizer_), optimizer_.recompute_granularity);
 }
 
 int64_t Trainer::used_activation_bytes() const {

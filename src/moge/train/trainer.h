@@ -62,7 +62,7 @@ class Trainer {
   const GlobalBatch& batch() const { return batch_; }
 
   /// Memory of activations: what the formula predicts, and what the arena has seen.
-  int64_t predicted_activation_bytes() const;
+  int64_t predicted_activation_bytes() const { return activation_bytes_; }
   int64_t used_activation_bytes() const;
 
  private:
@@ -76,6 +76,7 @@ class Trainer {
   double aux_coeff_;
   TrainState state_;
   Model model_;
+  int64_t activation_bytes_;  // plan::step_activation_bytes: the arena is made with them
   std::unique_ptr<Arena> activations_, scratch_;
   Context context_;
   std::unique_ptr<StepBuffers> buffers_;
