@@ -1,11 +1,17 @@
-// `moge doctor`: what this machine is and what it can do at most, measured in a few seconds.
+// `moge doctor`: what this machine is and what it can do at most, measured in a few seconds; with a
+// model also whether that fits and which speeds it cannot exceed.
+#include <algorithm>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "cli.h"
 #include "commands.h"
+#include "moge/model/load.h"
 #include "moge/ops/peaks.h"
+#include "moge/plan/limits.h"
 #include "moge/runtime/topology.h"
 
 namespace moge {
@@ -15,7 +21,18 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 struct DoctorOptions {
-  void visit(FieldList&) {}
+  std::string model, dtype = "auto";
+  int64_t context = 1024;
+
+  void visit(FieldList& v) {
+    v("model", model,
+      "does it fit, and how fast can it be? The predicted speeds are limits that no kernel can "
+      "exceed, of one sequence: prefill = arithmetic peak / operations of a token; decode = read "
+      "bandwidth / bytes of active weights and KV cache (more only out of the processor's cache)")
+        .positional();
+    v("dtype", dtype, "of the model's weights and KV cache").one_of({"auto", "bf16", "fp32"});
+    v("context", context, "tokens in the KV cache, at most the model's context").at_least(1);
+  }
 };
 
 double rounded(double value) { return static_cast<double>(static_cast<int64_t>(value * 10)) / 10; }
@@ -39,40 +56,76 @@ std::vector<int> thread_counts(int all) {
   return counts;
 }
 
-Json memory_json(Run& run) {
-  Json read_gb_s = Json::object();
+/// By number of threads.
+std::vector<std::pair<int, double>> read_speeds(Run& run) {
+  std::vector<std::pair<int, double>> gb_s;
   const ReadBuffer buffer(run.pool());
   for (const int threads : thread_counts(run.num_threads())) {
     ThreadPool pool(threads);
-    read_gb_s[std::to_string(threads)] = rounded(measure_read(pool, run.table().peak, buffer));
+    gb_s.emplace_back(threads, measure_read(pool, run.table().peak, buffer));
   }
+  return gb_s;
+}
+
+double fastest(const std::vector<std::pair<int, double>>& speeds) {
+  double best = 0;
+  for (const auto& [threads, gb_s] : speeds) best = std::max(best, gb_s);
+  return best;
+}
+
+Json memory_json(const std::vector<std::pair<int, double>>& speeds) {
+  Json read_gb_s = Json::object();
+  for (const auto& [threads, gb_s] : speeds) read_gb_s[std::to_string(threads)] = rounded(gb_s);
   return {{"total_bytes", topology().memory_bytes},
           {"available_bytes", memory_available()},
           {"read_gb_s", read_gb_s}};
 }
 
-Json peak_json(Run& run) {
-  const ComputePeaks peaks = measure_compute(run.pool(), run.table().peak);
+Json peak_json(const ComputePeaks& peaks) {
   return {{"fp32_gflops", rounded(peaks.fp32_gflops)},
           {"bf16_gflops", rounded(peaks.bf16_gflops)},
           {"int8_gops", rounded(peaks.int8_gops)}};
 }
 
-void run_doctor(DoctorOptions&, Run& run) {
+Json fit_json(const DoctorOptions& options, const ModelSource& source, double read_gb_s,
+              const ComputePeaks& peaks) {
+  const bool fp32 =
+      options.dtype == "fp32" || (options.dtype == "auto" && source.stored == DType::kF32);
+  const double gflops = fp32 ? peaks.fp32_gflops : peaks.bf16_gflops;
+  const plan::Fit fit =
+      plan::fit(source.config, fp32 ? plan::WeightBytes::kFp32 : plan::WeightBytes::kBf16,
+                std::min(options.context, source.config.max_position),
+                {.memory_bytes = memory_available(),
+                 .read_bytes_s = read_gb_s * 1e9,
+                 .operations_s = gflops * 1e9});
+  return {{"weight_bytes", fit.weight_bytes},
+          {"kv_bytes_per_token", fit.kv_bytes_per_token},
+          {"fits", fit.fits},
+          {"predicted",
+           {{"prefill_tok_s", rounded(fit.prefill_tok_s)},
+            {"decode_tok_s", rounded(fit.decode_tok_s)}}}};
+}
+
+void run_doctor(DoctorOptions& options, Run& run) {
+  std::optional<ModelSource> model;
+  if (!options.model.empty()) model = find_model(options.model);  // wrong ones fail at once
   Json report;
   report["cpu"] = cpu_json(run);
-  report["memory"] = memory_json(run);
-  report["peak"] = peak_json(run);
+  const auto speeds = read_speeds(run);
+  report["memory"] = memory_json(speeds);
+  const ComputePeaks peaks = measure_compute(run.pool(), run.table().peak);
+  report["peak"] = peak_json(peaks);
   report["mpi"] = {{"found", false}, {"why", "not built in"}};
   report["gpus"] = Json::array();
   report["gpu_support"] = "not built in";
+  if (model) report["fit"] = fit_json(options, *model, fastest(speeds), peaks);
   run.result(report);
 }
 
 }  // namespace
 
 void add_doctor(Cli& cli) {
-  cli.add<DoctorOptions>("doctor", "Measure this machine: memory bandwidth and arithmetic peaks",
+  cli.add<DoctorOptions>("doctor", "Measure this machine (and what a model can reach on it)",
                          run_doctor);
 }
 

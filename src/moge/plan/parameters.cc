@@ -31,8 +31,6 @@ ParameterCount model_parameters(const ModelConfig& c, int64_t experts) {
   return count;
 }
 
-int64_t element_bytes(WeightBytes format) { return format == WeightBytes::kFp32 ? 4 : 2; }
-
 }  // namespace
 
 int64_t expert_parameters(const ModelConfig& config) {

@@ -26,6 +26,7 @@ ParameterCount total_parameters(const ModelConfig& config);
 ParameterCount active_parameters(const ModelConfig& config);  ///< that one token uses
 
 enum class WeightBytes : uint8_t { kFp32, kBf16 };
+constexpr int64_t element_bytes(WeightBytes format) { return format == WeightBytes::kFp32 ? 4 : 2; }
 
 /// Weights of `count` parameters in memory.
 int64_t weight_bytes(const ParameterCount& count, WeightBytes format);
