@@ -4,28 +4,14 @@
 
 #include "moge/config/model_config.h"
 #include "moge/core/error.h"
-#include "moge/core/files.h"
+#include "moge/model/iterations.h"
 #include "moge/text/tokenizer_files.h"
 
 namespace moge {
 
-namespace {
-
-/// DIR/iter_0000100 where DIR/latest_checkpointed_iteration.txt says 100.
-std::filesystem::path newest_checkpoint(const std::filesystem::path& folder) {
-  const auto pointer = folder / "latest_checkpointed_iteration.txt";
-  if (!std::filesystem::exists(pointer)) return folder;
-  const std::string text = read_file(pointer, 64);
-  const auto digits = text.substr(0, text.find_first_not_of("0123456789"));
-  check(!digits.empty() && digits.size() < 10, "{} holds no iteration number", pointer.string());
-  return folder / fmt::format("iter_{:07}", std::stol(digits));
-}
-
-}  // namespace
-
 std::unique_ptr<Tokenizer> open_tokenizer(const std::string& model) {
   constexpr std::string_view kPreset = "preset:";
-  if (!model.starts_with(kPreset)) return Tokenizer::load(newest_checkpoint(model));
+  if (!model.starts_with(kPreset)) return Tokenizer::load(model_folder(model));
   const auto config = preset_config(model.substr(kPreset.size()));
   const auto files = text::byte_tokenizer_files(config.vocab_size);
   return Tokenizer::from_json(files.tokenizer_json, files.config_json, model);

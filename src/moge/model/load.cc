@@ -5,6 +5,7 @@
 
 #include "moge/core/error.h"
 #include "moge/core/files.h"
+#include "moge/model/iterations.h"
 #include "moge/model/members.h"
 #include "moge/model/source.h"
 
@@ -12,21 +13,7 @@ namespace moge {
 
 namespace {
 constexpr std::string_view kPresetPrefix = "preset:";
-constexpr const char* kLatest = "latest_checkpointed_iteration.txt";
 constexpr int64_t kBlock = 1 << 16;  // elements per task
-
-/// The newest complete checkpoint of a training run's folder.
-std::filesystem::path newest_iteration(const std::filesystem::path& save) {
-  std::string text = read_file(save / kLatest, 64);
-  while (!text.empty() && (text.back() == '\n' || text.back() == ' ')) text.pop_back();
-  check(!text.empty() && text.size() <= 12 &&
-            std::all_of(text.begin(), text.end(), [](char c) { return '0' <= c && c <= '9'; }),
-        "{}: holds '{}', want the number of an iteration", (save / kLatest).string(), text);
-  const auto folder = save / fmt::format("iter_{:07}", std::stoll(text));
-  check(std::filesystem::exists(folder / "config.json"), "{}: {} has no config.json",
-        (save / kLatest).string(), folder.filename().string());
-  return folder;
-}
 
 /// What config.json says of the weights' type; published checkpoints without a word are bf16.
 DType stored_dtype(const std::filesystem::path& folder) {
@@ -57,9 +44,7 @@ ModelSource find_model(const std::string& text) {
         "run's folder, or preset:NAME",
         text);
   source.name = name_of_folder(path);
-  const bool run =
-      !std::filesystem::exists(path / "config.json") && std::filesystem::exists(path / kLatest);
-  source.folder = run ? newest_iteration(path) : path;
+  source.folder = model_folder(path);
   source.config = load_model_config(source.folder);
   source.stored = stored_dtype(source.folder);
   return source;

@@ -20,7 +20,7 @@ struct ModelSource {
   DType stored = DType::kF32;   ///< of the checkpoint, as config.json says; presets: fp32
 };
 
-/// Follows latest_checkpointed_iteration.txt of a --save folder; reads config.json.
+/// Takes the newest checkpoint of a --save folder; reads config.json.
 ModelSource find_model(const std::string& text);
 
 struct LoadOptions {

@@ -4,10 +4,7 @@
 #include <sys/file.h>
 #include <unistd.h>
 
-#include <algorithm>
-#include <cctype>
 #include <cerrno>
-#include <charconv>
 #include <cstdio>
 #include <cstring>
 #include <string>
@@ -22,15 +19,7 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr const char* kTracker = "latest_checkpointed_iteration.txt";
 constexpr const char* kTemporaryPrefix = ".iter_";
-
-std::optional<int64_t> parse_iteration(std::string_view text) {
-  int64_t value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc{} || end != text.data() + text.size() || value < 0) return {};
-  return value;
-}
 
 std::string holder_of(int fd) {
   char text[32] = {};
@@ -39,7 +28,7 @@ std::string holder_of(int fd) {
 }
 
 void write_tracker(const fs::path& save, int64_t iteration) {
-  write_file(save / kTracker, std::to_string(iteration) + "\n");
+  write_file(save / kTrackerFile, std::to_string(iteration) + "\n");
 }
 
 }  // namespace
@@ -62,35 +51,6 @@ RunLock::RunLock(const fs::path& save) {
 }
 
 RunLock::~RunLock() { close(fd_); }  // the lock goes with the descriptor
-
-fs::path checkpoint_path(const fs::path& save, int64_t iteration) {
-  return save / fmt::format("iter_{:07d}", iteration);
-}
-
-std::vector<int64_t> list_checkpoints(const fs::path& save) {
-  std::vector<int64_t> iterations;
-  std::error_code error;
-  for (const auto& entry : fs::directory_iterator(save, error)) {
-    const std::string name = entry.path().filename().string();
-    if (!name.starts_with("iter_") || !entry.is_directory(error)) continue;
-    if (const auto iteration = parse_iteration(std::string_view(name).substr(5)))
-      iterations.push_back(*iteration);
-  }
-  std::sort(iterations.begin(), iterations.end());
-  return iterations;
-}
-
-std::optional<int64_t> newest_checkpoint(const fs::path& save) {
-  if (fs::exists(save / kTracker)) {
-    std::string text = read_file(save / kTracker, 64);
-    while (!text.empty() && std::isspace(static_cast<unsigned char>(text.back()))) text.pop_back();
-    const auto iteration = parse_iteration(text);
-    check(iteration.has_value(), "{}: '{}' is not an iteration", (save / kTracker).string(), text);
-    if (fs::is_directory(checkpoint_path(save, *iteration))) return iteration;
-  }
-  const auto all = list_checkpoints(save);
-  return all.empty() ? std::nullopt : std::optional(all.back());
-}
 
 CheckpointWriter::CheckpointWriter(fs::path save, int64_t iteration)
     : save_(std::move(save)),

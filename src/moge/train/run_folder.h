@@ -1,11 +1,11 @@
-// The folder of a training run (--save): checkpoints iter_NNNNNNN, the tracker file that names the
-// newest one, and a lock, so that two runs cannot write to one folder.
+// Writing to the folder of a training run (--save): its checkpoints (model/iterations.h reads them)
+// and a lock, so that two runs cannot write to one folder.
 #pragma once
 
 #include <cstdint>
 #include <filesystem>
-#include <optional>
-#include <vector>
+
+#include "moge/model/iterations.h"
 
 namespace moge::train {
 
@@ -20,17 +20,6 @@ class RunLock {
  private:
   int fd_ = -1;
 };
-
-/// SAVE/iter_0000100
-std::filesystem::path checkpoint_path(const std::filesystem::path& save, int64_t iteration);
-
-/// Iterations of the complete checkpoints in SAVE, rising. A checkpoint carries its final name only
-/// when all of it is on disk.
-std::vector<int64_t> list_checkpoints(const std::filesystem::path& save);
-
-/// What latest_checkpointed_iteration.txt says if that checkpoint is there, else the newest
-/// complete one, else nothing.
-std::optional<int64_t> newest_checkpoint(const std::filesystem::path& save);
 
 /// A checkpoint being written: fill path(), then publish() syncs it, gives it its final name and
 /// moves the tracker. Without publish() it is removed.

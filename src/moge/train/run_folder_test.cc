@@ -45,20 +45,6 @@ TEST_F(RunFolder, TheSameStepCanBePublishedAgain) {
   EXPECT_EQ(list_checkpoints(save_), std::vector<int64_t>{7});
 }
 
-TEST_F(RunFolder, TheTrackerLeadsAndItsLossIsSurvived) {
-  publish(10);
-  publish(20);
-  EXPECT_EQ(newest_checkpoint(save_), 20);
-  write_file(save_ / "latest_checkpointed_iteration.txt", "10\n");
-  EXPECT_EQ(newest_checkpoint(save_), 10);
-  write_file(save_ / "latest_checkpointed_iteration.txt", "30\n");  // its folder is gone
-  EXPECT_EQ(newest_checkpoint(save_), 20);
-  fs::remove(save_ / "latest_checkpointed_iteration.txt");
-  EXPECT_EQ(newest_checkpoint(save_), 20);
-  write_file(save_ / "latest_checkpointed_iteration.txt", "soon\n");
-  EXPECT_THROW(newest_checkpoint(save_), Error);
-}
-
 TEST_F(RunFolder, OldCheckpointsAndLeftOversAreRemoved) {
   for (int64_t i : {10, 20, 30}) publish(i);
   fs::create_directories(save_ / ".iter_0000040.tmp");
