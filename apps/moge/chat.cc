@@ -1,14 +1,12 @@
 // moge chat: a conversation on the terminal.
-#include <condition_variable>
 #include <iostream>
-#include <mutex>
 #include <nlohmann/json.hpp>
 
 #include "cli.h"
 #include "commands.h"
 #include "model_session.h"
 #include "moge/core/error.h"
-#include "moge/infer/text_sink.h"
+#include "moge/infer/pending.h"
 #include "sampling_options.h"
 
 namespace moge {
@@ -29,31 +27,17 @@ struct ChatOptions {
 
 /// Runs one request to its end, showing the text as it comes; returns all of it.
 std::string answer(ModelSession& session, infer::Request request, Run& run) {
-  std::mutex mutex;
-  std::condition_variable changed;
-  std::string text, error;
-  bool ended = false;
+  std::string text;
   const auto show = [&](const std::string& piece) {
     run.out(piece);
     text += piece;
   };
-  const auto stops = request.sampling.stop;
-  session.engine().submit(std::move(request), std::make_shared<infer::TextSink>(
-                                                  session.tokenizer(), stops,
-                                                  [&](infer::TextPiece piece) {
-                                                    show(piece.text);
-                                                    return !run.stop().requested();
-                                                  },
-                                                  [&](infer::TextEnd end) {
-                                                    show(end.text);
-                                                    std::lock_guard lock(mutex);
-                                                    error = end.finish.error;
-                                                    ended = true;
-                                                    changed.notify_all();
-                                                  }));
-  std::unique_lock lock(mutex);
-  changed.wait(lock, [&] { return ended; });
-  check(error.empty(), "{}", error);
+  const infer::TextEnd end = infer::run_to_end(session.engine(), session.tokenizer(),
+                                               std::move(request), [&](infer::TextPiece piece) {
+                                                 show(piece.text);
+                                                 return !run.stop().requested();
+                                               });
+  show(end.text);
   return text;
 }
 

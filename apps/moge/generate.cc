@@ -1,6 +1,4 @@
 // moge generate: one prompt, its continuation streamed as it is made.
-#include <condition_variable>
-#include <mutex>
 #include <nlohmann/json.hpp>
 
 #include "cli.h"
@@ -8,7 +6,7 @@
 #include "model_session.h"
 #include "moge/core/error.h"
 #include "moge/core/files.h"
-#include "moge/infer/text_sink.h"
+#include "moge/infer/pending.h"
 #include "sampling_options.h"
 
 namespace moge {
@@ -30,14 +28,11 @@ struct GenerateOptions {
   }
 };
 
-/// What came of a prompt, complete once `ended`.
+/// What came of a prompt.
 struct Outcome {
-  std::mutex mutex;
-  std::condition_variable changed;
-  bool ended = false;
   std::string text;
   std::vector<infer::TextPiece> pieces;
-  infer::TextEnd end;
+  infer::FinishEvent finish;
 };
 
 nlohmann::ordered_json logprobs_json(const Tokenizer& tokenizer, const Outcome& outcome) {
@@ -55,15 +50,11 @@ nlohmann::ordered_json logprobs_json(const Tokenizer& tokenizer, const Outcome& 
   return list;
 }
 
-double rate(int64_t count, double seconds) {
-  return seconds > 0 ? static_cast<double>(count) / seconds : 0.0;
-}
-
 nlohmann::ordered_json to_json(const Tokenizer& tokenizer, const std::vector<int32_t>& prompt,
                                const Outcome& outcome, bool with_logprobs) {
   std::vector<int32_t> ids;
   for (const infer::TextPiece& piece : outcome.pieces) ids.push_back(piece.id);
-  const infer::FinishEvent& finish = outcome.end.finish;
+  const infer::FinishEvent& finish = outcome.finish;
   return {
       {"text", outcome.text},
       {"token_ids", ids},
@@ -71,31 +62,25 @@ nlohmann::ordered_json to_json(const Tokenizer& tokenizer, const std::vector<int
       {"finish_reason", infer::name_of(finish.reason)},
       {"logprobs", with_logprobs ? logprobs_json(tokenizer, outcome) : nlohmann::ordered_json()},
       {"timings",
-       {{"prompt_tok_s", rate(finish.prompt_tokens, finish.prompt_s)},
-        {"decode_tok_s", rate(finish.output_tokens - 1, finish.decode_s)}}}};
+       {{"prompt_tok_s", finish.prompt_tok_s()}, {"decode_tok_s", finish.decode_tok_s()}}}};
 }
 
-std::shared_ptr<infer::TextSink> make_sink(const Tokenizer& tokenizer,
-                                           const infer::SamplingParams& sampling, Outcome& outcome,
-                                           const Run& run) {
-  const auto show = [&outcome, &run](const std::string& text) {
+/// Runs the request, showing the text as it comes unless JSON is asked for.
+Outcome complete(ModelSession& session, infer::Request request, const Run& run) {
+  Outcome outcome;
+  const auto show = [&](const std::string& text) {
     if (!run.json()) run.out(text);
     outcome.text += text;
   };
-  return std::make_shared<infer::TextSink>(
-      tokenizer, sampling.stop,
-      [&outcome, &run, show](infer::TextPiece piece) {
-        show(piece.text);
-        outcome.pieces.push_back(std::move(piece));
-        return !run.stop().requested();
-      },
-      [&outcome, show](infer::TextEnd end) {
-        show(end.text);
-        std::lock_guard lock(outcome.mutex);
-        outcome.end = std::move(end);
-        outcome.ended = true;
-        outcome.changed.notify_all();
-      });
+  infer::TextEnd end = infer::run_to_end(session.engine(), session.tokenizer(), std::move(request),
+                                         [&](infer::TextPiece piece) {
+                                           show(piece.text);
+                                           outcome.pieces.push_back(std::move(piece));
+                                           return !run.stop().requested();
+                                         });
+  show(end.text);
+  outcome.finish = std::move(end.finish);
+  return outcome;
 }
 
 void generate(GenerateOptions& options, Run& run) {
@@ -109,13 +94,8 @@ void generate(GenerateOptions& options, Run& run) {
                          .sampling = options.sampling.params(run.common().seed)};
   const std::vector<int32_t> prompt = request.prompt;
   const bool with_logprobs = request.sampling.num_logprobs >= 0;
-  Outcome outcome;
-  const auto sink = make_sink(session.tokenizer(), request.sampling, outcome, run);
   if (!run.json()) run.out(options.prompt);
-  session.engine().submit(std::move(request), sink);
-  std::unique_lock lock(outcome.mutex);
-  outcome.changed.wait(lock, [&] { return outcome.ended; });
-  check(outcome.end.finish.reason != infer::FinishReason::kError, "{}", outcome.end.finish.error);
+  const Outcome outcome = complete(session, std::move(request), run);
   if (run.json())
     run.result(to_json(session.tokenizer(), prompt, outcome, with_logprobs));
   else

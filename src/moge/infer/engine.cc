@@ -19,6 +19,10 @@ double seconds_between(Clock::time_point from, Clock::time_point to) {
   return std::chrono::duration<double>(to - from).count();
 }
 
+double rate(int64_t count, double seconds) {
+  return seconds > 0 ? static_cast<double>(count) / seconds : 0.0;
+}
+
 /// A request on its way. `history` is the prompt followed by the output; rows [0, computed) are in
 /// the cache.
 struct Sequence {
@@ -53,6 +57,9 @@ const char* name_of(FinishReason reason) {
   static constexpr const char* kNames[] = {"stop", "length", "abort", "error"};
   return kNames[static_cast<int>(reason)];
 }
+
+double FinishEvent::prompt_tok_s() const { return rate(prompt_tokens, prompt_s); }
+double FinishEvent::decode_tok_s() const { return rate(output_tokens - 1, decode_s); }
 
 struct Engine::State {
   State(ModelRunner& runner_in, EngineOptions options_in)

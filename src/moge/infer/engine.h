@@ -31,6 +31,9 @@ struct FinishEvent {
   std::string error;     ///< one sentence, with kError
   int64_t prompt_tokens = 0, output_tokens = 0;
   double queue_s = 0, prompt_s = 0, decode_s = 0;
+
+  double prompt_tok_s() const;  ///< 0 where nothing was timed
+  double decode_tok_s() const;  ///< of the tokens after the first, which the prompt's step gave
 };
 
 /// Receives a request's tokens on the engine's thread: it must be quick and must not throw.

@@ -17,10 +17,6 @@ std::string new_id(ApiKind kind) {
                      random());
 }
 
-double rate(int64_t count, double seconds) {
-  return seconds > 0 ? static_cast<double>(count) / seconds : 0.0;
-}
-
 }  // namespace
 
 ResponseWriter::ResponseWriter(const Service& service, ApiKind kind, const GenerateRequest& request)
@@ -180,12 +176,9 @@ Json usage(const std::vector<Answer>& answers, int answers_per_prompt) {
 }
 
 Json timings(const infer::FinishEvent& f) {
-  return {{"prompt_n", f.prompt_tokens},
-          {"prompt_ms", f.prompt_s * 1e3},
-          {"prompt_per_second", rate(f.prompt_tokens, f.prompt_s)},
-          {"predicted_n", f.output_tokens},
-          {"predicted_ms", f.decode_s * 1e3},
-          {"predicted_per_second", rate(f.output_tokens - 1, f.decode_s)}};
+  return {{"prompt_n", f.prompt_tokens},           {"prompt_ms", f.prompt_s * 1e3},
+          {"prompt_per_second", f.prompt_tok_s()}, {"predicted_n", f.output_tokens},
+          {"predicted_ms", f.decode_s * 1e3},      {"predicted_per_second", f.decode_tok_s()}};
 }
 
 Json model_list(const Service& service) {
