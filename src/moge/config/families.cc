@@ -49,7 +49,7 @@ const Family kFamilies[] = {
 // clang-format on
 }  // namespace
 
-const Family& family_of(const std::string& model_type, const std::string& where) {
+const Family& family_of(std::string_view model_type, std::string_view where) {
   std::vector<std::string> names;
   std::string all;
   for (const Family& family : kFamilies) {

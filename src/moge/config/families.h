@@ -46,6 +46,6 @@ struct Family {
 };
 
 /// Throws with the known ones if there is no such family.
-const Family& family_of(const std::string& model_type, const std::string& where);
+const Family& family_of(std::string_view model_type, std::string_view where);
 
 }  // namespace moge

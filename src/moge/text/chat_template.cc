@@ -147,13 +147,14 @@ std::string ChatTemplate::render(const Json& messages, const Json& tools,
   for (const auto& [name, text] : parsed_->special_tokens) set(name, make_string(render, text));
   if (options.bos_token) set("bos_token", make_string(render, *options.bos_token));
   if (options.eos_token) set("eos_token", make_string(render, *options.eos_token));
-  set("messages", from_json(render, messages));
-  set("tools", from_json(render, tools));
+  set("messages", value_from_json(render, messages));
+  set("tools", value_from_json(render, tools));
   set("documents", jinja::None{});
   set("add_generation_prompt", options.add_generation_prompt);
   if (options.extra) {
     check(options.extra->is_object(), "[chat template] the extra variables are not an object");
-    for (const auto& [name, value] : options.extra->items()) set(name, from_json(render, value));
+    for (const auto& [name, value] : options.extra->items())
+      set(name, value_from_json(render, value));
   }
   const bool use_tools = parsed_->tool_body && !tools.is_null();
   return render.run_template(use_tools ? *parsed_->tool_body : parsed_->body, std::move(variables));

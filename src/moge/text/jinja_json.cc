@@ -183,7 +183,7 @@ class Writer {
 
 }  // namespace
 
-Value from_json(Budget& budget, const Json& json) { return convert(budget, json, 1); }
+Value value_from_json(Budget& budget, const Json& json) { return convert(budget, json, 1); }
 
 std::string to_json(Budget& budget, const Value& value, const JsonStyle& style) {
   Writer writer(budget, style);

@@ -8,7 +8,7 @@
 
 namespace moge::text::jinja {
 
-Value from_json(Budget& budget, const nlohmann::ordered_json& json);
+Value value_from_json(Budget& budget, const nlohmann::ordered_json& json);
 
 struct JsonStyle {
   bool ensure_ascii = false;
