@@ -62,8 +62,8 @@ void bench_train(BenchTrainOptions& options, Run& run) {
   optimizer.lr = optimizer.min_lr = 1e-3;
   optimizer.train_iters = options.warmup + options.steps;
   const auto peak_now = [&] {
-    const ComputePeaks peaks = measure_compute(run.pool(), run.table().peak);
-    return optimizer.bf16 ? peaks.bf16_gflops : peaks.fp32_gflops;
+    return measure_gflops(run.pool(), run.table().peak,
+                          optimizer.bf16 ? DType::kBF16 : DType::kF32);
   };
   const double peak_before = peak_now();
   train::Trainer trainer(run.pool(), run.table(), config, data, optimizer);

@@ -73,6 +73,13 @@ ComputePeaks measure_compute(ThreadPool& threads, const kernels::PeakKernels& pe
           .int8_gops = best_loop(threads, peak.int8, rounds)};
 }
 
+double measure_gflops(ThreadPool& threads, const kernels::PeakKernels& peak, DType dtype,
+                      int rounds) {
+  check(dtype == DType::kF32 || dtype == DType::kBF16, "[peaks] no peak of {} is measured",
+        name_of(dtype));
+  return best_loop(threads, dtype == DType::kBF16 ? peak.bf16 : peak.f32, rounds);
+}
+
 ReadBuffer::ReadBuffer(ThreadPool& threads) : ReadBuffer(threads, bytes_to_read()) {}
 
 ReadBuffer::ReadBuffer(ThreadPool& threads, size_t bytes) : buffer_(bytes) { touch(threads); }

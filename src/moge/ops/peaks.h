@@ -7,6 +7,7 @@
 #include "moge/kernels/table.h"
 #include "moge/runtime/arena.h"
 #include "moge/runtime/thread_pool.h"
+#include "moge/tensor/tensor.h"
 
 namespace moge {
 
@@ -19,6 +20,10 @@ struct ComputePeaks {
 
 /// Best of all loop shapes and of `rounds` tries of about 20 ms each.
 ComputePeaks measure_compute(ThreadPool& threads, const kernels::PeakKernels& peak, int rounds = 4);
+
+/// The fp32 or bf16 peak alone, in GFLOP/s.
+double measure_gflops(ThreadPool& threads, const kernels::PeakKernels& peak, DType dtype,
+                      int rounds = 4);
 
 /// Memory to read from, in huge pages and already touched.
 class ReadBuffer {

@@ -22,6 +22,14 @@ TEST(Peaks, EveryTableMeasures) {
   }
 }
 
+TEST(Peaks, OneTypeAlone) {
+  ThreadPool threads(1);
+  const auto& peak = kernels::available_tables().front()->peak;
+  EXPECT_GT(measure_gflops(threads, peak, DType::kF32, 1), 0);
+  EXPECT_GT(measure_gflops(threads, peak, DType::kBF16, 1), 0);
+  EXPECT_THROW(measure_gflops(threads, peak, DType::kI8, 1), Error);
+}
+
 TEST(Peaks, ReadLoopsSeeEveryByte) {
   ThreadPool threads(2);
   const ReadBuffer buffer(threads, size_t{1} << 20);

@@ -116,11 +116,6 @@ class Session {
   std::unique_ptr<TrainState> snapshot_;
 };
 
-double measure_peak(ThreadPool& threads, const kernels::Table& table, bool bf16) {
-  const ComputePeaks peaks = measure_compute(threads, table.peak, /*rounds=*/2);
-  return bf16 ? peaks.bf16_gflops : peaks.fp32_gflops;
-}
-
 Session::Session(const TrainConfig& config, ThreadPool& threads, const kernels::Table& table,
                  const StopFlag& stop, Listener& listener)
     : config_(config), stop_(stop), listener_(listener) {
@@ -131,7 +126,9 @@ Session::Session(const TrainConfig& config, ThreadPool& threads, const kernels::
   trainer_ = std::make_unique<Trainer>(threads, table, start_.source.config, config_.data,
                                        config_.optimizer);
   begin_weights();
-  peak_gflops_ = measure_peak(threads, table, config_.optimizer.bf16);
+  // For the metrics' MFU only: one round (0.1 s) is near enough; `moge doctor` measures longer.
+  peak_gflops_ = measure_gflops(threads, table.peak,
+                                config_.optimizer.bf16 ? DType::kBF16 : DType::kF32, /*rounds=*/1);
   flops_per_token_ = plan::train_flops_per_token(start_.source.config, config_.data.seq_length);
   if (config_.run.save.empty()) return;
   metrics_.emplace(fs::path(config_.run.save) / "metrics.jsonl", start_.info.iteration);
