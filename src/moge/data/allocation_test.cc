@@ -1,28 +1,10 @@
 // Reading samples must not allocate once both epochs of a border have been met.
 #include <gtest/gtest.h>
 
-#include <atomic>
-#include <cstdlib>
-#include <new>
 #include <numeric>
 
+#include "moge/core/test_allocations.h"
 #include "moge/data/packing.h"
-
-namespace {
-std::atomic<int64_t> allocations{0};
-}
-
-[[gnu::noinline]] void* operator new(size_t bytes) {
-  allocations.fetch_add(1, std::memory_order_relaxed);
-  if (void* memory = std::malloc(bytes ? bytes : 1)) return memory;
-  throw std::bad_alloc();
-}
-[[gnu::noinline]] void* operator new(size_t bytes, const std::nothrow_t&) noexcept {
-  allocations.fetch_add(1, std::memory_order_relaxed);
-  return std::malloc(bytes ? bytes : 1);
-}
-[[gnu::noinline]] void operator delete(void* memory) noexcept { std::free(memory); }
-[[gnu::noinline]] void operator delete(void* memory, size_t) noexcept { std::free(memory); }
 
 namespace moge::data {
 namespace {
@@ -48,9 +30,9 @@ TEST(Packing, DoesNotAllocateAfterWarmUp) {
     }
   };
   read(0, epoch + 1);  // the first samples of two epochs
-  const int64_t before = allocations.load();
+  const int64_t before = num_allocations.load();
   read(1, 3 * epoch);
-  EXPECT_EQ(allocations.load(), before);
+  EXPECT_EQ(num_allocations.load(), before);
 }
 
 }  // namespace

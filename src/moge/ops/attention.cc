@@ -15,7 +15,7 @@ using kernels::kAttentionLanes;
 
 void check_heads(const Tensor& x, const char* name, const Tensor& like) {
   check(x.rank == 3 && x.dim(2) == like.dim(2) && x.dim(0) == like.dim(0) && x.dtype == like.dtype,
-        "[attention] {} is {}, which does not go with q {}", name, x.to_string(), like.to_string());
+        "[attention] {} is {}, which does not go with q {}", name, x, like);
   check(x.dim(1) <= 1 || x.stride[1] == x.dim(2),
         "[attention] heads of {} lie {} elements apart, want {}", name, x.stride[1], x.dim(2));
 }
@@ -39,7 +39,7 @@ void check_inputs(const Tensor& q, const Tensor& k, const Tensor& v,
         k.dim(1), v.dim(1), out.dim(1));
   check(
       lse.rank == 2 && lse.dim(0) == q.dim(0) && lse.dim(1) == q.dim(1) && lse.dtype == DType::kF32,
-      "[attention] lse is {}, want float32 [{}, {}]", lse.to_string(), q.dim(0), q.dim(1));
+      "[attention] lse is {}, want float32 [{}, {}]", lse, q.dim(0), q.dim(1));
   check(options.window >= 0, "[attention] window is {}, want 0 (none) or more", options.window);
   check_offsets(offsets, q.dim(0));
 }

@@ -17,7 +17,7 @@ void check_cache(const PagedKv& cache, const Tensor& x, const char* name) {
         "[attention] {} is {} and the cache {}, want float32 or bfloat16", name, name_of(x.dtype),
         name_of(cache.dtype));
   check(x.rank == 3 && x.dim(2) == cache.head_dim && (x.dim(1) <= 1 || x.stride[1] == x.dim(2)),
-        "[attention] {} is {}, the cache has heads of {}", name, x.to_string(), cache.head_dim);
+        "[attention] {} is {}, the cache has heads of {}", name, x, cache.head_dim);
   check(cache.page_tokens > 0 && cache.kv_heads > 0,
         "[attention] the cache has pages of {} positions and {} heads", cache.page_tokens,
         cache.kv_heads);
@@ -85,8 +85,7 @@ void paged_attention(const Context& context, const Tensor& q_THC,
   const int64_t H = q_THC.dim(1), N = cache.kv_heads, C = cache.head_dim;
   check(H % N == 0 && out_THC.dtype == q_THC.dtype && out_THC.dim(0) == q_THC.dim(0) &&
             out_THC.dim(1) == H,
-        "[attention] q is {}, out {}, the cache has {} heads", q_THC.to_string(),
-        out_THC.to_string(), N);
+        "[attention] q is {}, out {}, the cache has {} heads", q_THC, out_THC, N);
   check(options.window >= 0, "[attention] window is {}, want 0 (none) or more", options.window);
   ArenaScope scope(context.scratch);
   const int64_t group = H / N;

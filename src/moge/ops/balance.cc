@@ -6,7 +6,7 @@ namespace moge {
 
 double balance_loss(const Context& context, const Tensor& probs_TE, const Tensor& offsets_E1,
                     int64_t top_k, double alpha, const Tensor& dprobs_E) {
-  check(probs_TE.rank == 2, "[balance_loss] probs are {}, want [T, E]", probs_TE.to_string());
+  check(probs_TE.rank == 2, "[balance_loss] probs are {}, want [T, E]", probs_TE);
   const int64_t T = probs_TE.dim(0), E = probs_TE.dim(1);
   check_dense(probs_TE, {T, E}, DType::kF32, "balance_loss", "probs");
   check_dense(offsets_E1, {E + 1}, DType::kI32, "balance_loss", "offsets");

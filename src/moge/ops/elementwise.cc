@@ -12,9 +12,9 @@ namespace {
 void check_same_shape(const Tensor& x, const Tensor& y, const char* op) {
   bool same = x.rank == y.rank;
   for (int i = 0; same && i < x.rank; ++i) same = x.shape[i] == y.shape[i];
-  check(same, "[{}] {} and {} differ in shape", op, x.to_string(), y.to_string());
-  check(x.is_dense() || x.rank <= 2, "[{}] {} has gaps", op, x.to_string());
-  check(y.is_dense() || y.rank <= 2, "[{}] {} has gaps", op, y.to_string());
+  check(same, "[{}] {} and {} differ in shape", op, x, y);
+  check(x.is_dense() || x.rank <= 2, "[{}] {} has gaps", op, x);
+  check(y.is_dense() || y.rank <= 2, "[{}] {} has gaps", op, y);
 }
 
 /// task(offset into x, offset into y, elements) in blocks; x and y have one shape.
@@ -35,9 +35,9 @@ char* at(const Tensor& x, int64_t offset) {
 }
 
 void check_gate(const Tensor& gate_T, const Tensor& x_TD) {
-  check(x_TD.rank == 2, "[sigmoid_gate] x is {}, want [T, D]", x_TD.to_string());
+  check(x_TD.rank == 2, "[sigmoid_gate] x is {}, want [T, D]", x_TD);
   check(gate_T.numel() == x_TD.dim(0) && gate_T.dtype == DType::kF32 && gate_T.is_dense(),
-        "[sigmoid_gate] gate is {}, want {} dense float32", gate_T.to_string(), x_TD.dim(0));
+        "[sigmoid_gate] gate is {}, want {} dense float32", gate_T, x_TD.dim(0));
 }
 
 }  // namespace
@@ -47,7 +47,7 @@ void sigmoid_gate_forward(const Context& context, const Tensor& gate_T, const Te
   check_gate(gate_T, x_TD);
   const int64_t T = x_TD.dim(0), D = x_TD.dim(1);
   check_shape(y_TD, {T, D}, "sigmoid_gate", "y");
-  check(y_TD.dtype == DType::kF32, "[sigmoid_gate] y is {}, want float32", y_TD.to_string());
+  check(y_TD.dtype == DType::kF32, "[sigmoid_gate] y is {}, want float32", y_TD);
   const auto kernel =
       context.kernels.elementwise.sigmoid_gate_forward[type_index(x_TD, "sigmoid_gate")];
   for_row_blocks(context, T, D * 12, [&](int64_t begin, int64_t end) {
@@ -66,7 +66,7 @@ void sigmoid_gate_backward(const Context& context, const Tensor& gate_T, const T
   const int64_t T = x_TD.dim(0), D = x_TD.dim(1);
   check_shape(dy_TD, {T, D}, "sigmoid_gate", "dy");
   check_shape(dx_TD, {T, D}, "sigmoid_gate", "dx");
-  check(dy_TD.dtype == DType::kF32, "[sigmoid_gate] dy is {}, want float32", dy_TD.to_string());
+  check(dy_TD.dtype == DType::kF32, "[sigmoid_gate] dy is {}, want float32", dy_TD);
   const auto kernel = context.kernels.elementwise.sigmoid_gate_backward[type_index(
       x_TD, "sigmoid_gate")][type_index(dx_TD, "sigmoid_gate")];
   for_row_blocks(context, T, D * 12, [&](int64_t begin, int64_t end) {
@@ -82,7 +82,7 @@ void sigmoid_gate_backward(const Context& context, const Tensor& gate_T, const T
 
 void add(const Context& context, const Tensor& x, const Tensor& y) {
   check_same_shape(x, y, "add");
-  check(y.dtype == DType::kF32, "[add] y is {}, want float32", y.to_string());
+  check(y.dtype == DType::kF32, "[add] y is {}, want float32", y);
   const auto kernel = context.kernels.elementwise.add[type_index(x, "add")];
   for_elements(context, x, y, [&](int64_t from, int64_t to, int64_t n) {
     kernel(at(x, from), y.as<float>() + to, n);

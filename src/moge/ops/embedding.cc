@@ -17,7 +17,7 @@ void check_ids(const Tensor& ids_T, int64_t T, int64_t V) {
 void embedding_forward(const Context& context, const Tensor& ids_T, const Tensor& table_VD,
                        const Tensor& x_TD) {
   check(x_TD.rank == 2 && x_TD.dtype == DType::kF32, "[embedding] x is {}, want float32 [T, D]",
-        x_TD.to_string());
+        x_TD);
   const int64_t T = x_TD.dim(0), D = x_TD.dim(1), V = table_VD.dim(0);
   check_shape(table_VD, {V, D}, "embedding", "table");
   check_ids(ids_T, T, V);
@@ -32,7 +32,7 @@ void embedding_forward(const Context& context, const Tensor& ids_T, const Tensor
 
 void embedding_backward(const Context& context, const Tensor& ids_T, const Tensor& dx_TD,
                         const Tensor& dtable_VD) {
-  check(dx_TD.rank == 2, "[embedding] dx is {}, want [T, D]", dx_TD.to_string());
+  check(dx_TD.rank == 2, "[embedding] dx is {}, want [T, D]", dx_TD);
   const int64_t T = dx_TD.dim(0), D = dx_TD.dim(1), V = dtable_VD.dim(0);
   check_shape(dtable_VD, {V, D}, "embedding", "dtable");
   check_ids(ids_T, T, V);

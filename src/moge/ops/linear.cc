@@ -48,14 +48,14 @@ void check_is_float(const char* op, const char* what, DType dtype) {
 void check_matrix(const char* op, const char* what, const Tensor& tensor, int64_t rows,
                   int64_t columns) {
   check(tensor.rank == 2 && tensor.dim(0) == rows && tensor.dim(1) == columns,
-        "[{}] {} is {}, want [{}, {}]", op, what, tensor.to_string(), rows, columns);
+        "[{}] {} is {}, want [{}, {}]", op, what, tensor, rows, columns);
   check_is_float(op, what, tensor.dtype);
 }
 
 void check_bias(const char* op, const char* what, const Tensor& bias_N, int64_t n) {
   if (bias_N)
     check(bias_N.rank == 1 && bias_N.dim(0) == n && bias_N.dtype == DType::kF32,
-          "[{}] {} is {}, want float32 [{}]", op, what, bias_N.to_string(), n);
+          "[{}] {} is {}, want float32 [{}]", op, what, bias_N, n);
 }
 
 void check_weight(const char* op, const Weight& weight, const Tensor& input) {
@@ -93,14 +93,12 @@ void convert(const void* from, int64_t count, void* to) {
 }  // namespace
 
 Weight Weight::dense(const Tensor& w_NK) {
-  check(w_NK.rank == 2 && w_NK.is_dense(), "[linear] weight is {}, want a dense matrix",
-        w_NK.to_string());
+  check(w_NK.rank == 2 && w_NK.is_dense(), "[linear] weight is {}, want a dense matrix", w_NK);
   return {.dtype = w_NK.dtype, .n = w_NK.dim(0), .k = w_NK.dim(1), .data = w_NK.data};
 }
 
 Weight Weight::grouped(const Tensor& w_ENK) {
-  check(w_ENK.rank == 3 && w_ENK.is_dense(), "[linear] weight is {}, want dense [E, N, K]",
-        w_ENK.to_string());
+  check(w_ENK.rank == 3 && w_ENK.is_dense(), "[linear] weight is {}, want dense [E, N, K]", w_ENK);
   return {.dtype = w_ENK.dtype,
           .experts = w_ENK.dim(0),
           .n = w_ENK.dim(1),
@@ -152,7 +150,7 @@ void linear_backward_weight(const Context& context, const Tensor& dy_RN, const T
                             Groups groups, const Tensor& dw_ENK, const Tensor& dbias_N) {
   constexpr const char* kOp = "linear_backward_weight";
   check((dw_ENK.rank == 2 || dw_ENK.rank == 3) && dw_ENK.is_dense() && dw_ENK.dtype == DType::kF32,
-        "[{}] dw is {}, want dense float32 [E, N, K] or [N, K]", kOp, dw_ENK.to_string());
+        "[{}] dw is {}, want dense float32 [E, N, K] or [N, K]", kOp, dw_ENK);
   const int64_t experts = dw_ENK.rank == 3 ? dw_ENK.dim(0) : 1, rows = dy_RN.dim(0);
   const int64_t n = dw_ENK.dim(-2), k = dw_ENK.dim(-1);
   check_matrix(kOp, "dy", dy_RN, rows, n);

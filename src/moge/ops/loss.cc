@@ -11,13 +11,13 @@ constexpr int64_t kRows = 4;  // rows of a task
 
 void check_vector(const Tensor& x, const char* name, DType dtype, int64_t num_rows) {
   check(x.rank == 1 && x.dim(0) == num_rows && x.dtype == dtype && x.is_dense(),
-        "[loss] {} is {}, want {} [{}]", name, x.to_string(), name_of(dtype), num_rows);
+        "[loss] {} is {}, want {} [{}]", name, x, name_of(dtype), num_rows);
 }
 
 void check_inputs(const Tensor& logits, const Tensor& targets, const Tensor& mask,
                   const Tensor& loss, const Tensor& lse) {
   check(logits.rank == 2 && logits.dtype == DType::kF32 && logits.dim(1) > 0,
-        "[loss] logits are {}, want float32 [T, V]", logits.to_string());
+        "[loss] logits are {}, want float32 [T, V]", logits);
   check_vector(targets, "targets", DType::kI32, logits.dim(0));
   check_vector(mask, "mask", DType::kF32, logits.dim(0));
   check_vector(loss, "loss", DType::kF32, logits.dim(0));
@@ -48,8 +48,7 @@ void cross_entropy_forward_backward(const Context& context, const Tensor& logits
   if (dlogits_TV)
     check(dlogits_TV.rank == 2 && dlogits_TV.dim(0) == logits_TV.dim(0) && dlogits_TV.dim(1) == V &&
               dlogits_TV.dtype == DType::kBF16,
-          "[loss] dlogits are {}, want bfloat16 [{}, {}]", dlogits_TV.to_string(), logits_TV.dim(0),
-          V);
+          "[loss] dlogits are {}, want bfloat16 [{}, {}]", dlogits_TV, logits_TV.dim(0), V);
   const kernels::LossKernels& kernels = context.kernels.loss;
   for_rows(context, logits_TV.dim(0), [&](int64_t t) {
     float* row = logits_TV.as<float>() + t * logits_TV.row_stride();

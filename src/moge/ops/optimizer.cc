@@ -30,9 +30,9 @@ void adamw_step(const Context& context, const Tensor& w, const Tensor& m, const 
   const int64_t n = w.numel();
   for (const Tensor* x : {&w, &m, &v, &grad})
     check(x->numel() == n && x->dtype == DType::kF32 && x->is_dense(),
-          "[adamw] {} where {} dense float32 elements are wanted", x->to_string(), n);
+          "[adamw] {} where {} dense float32 elements are wanted", *x, n);
   check(!bf16_copy || (bf16_copy.numel() == n && bf16_copy.is_dense()),
-        "[adamw] the bf16 copy is {}, want {} dense elements", bf16_copy.to_string(), n);
+        "[adamw] the bf16 copy is {}, want {} dense elements", bf16_copy, n);
   check(options.step >= 1, "[adamw] step {} is less than 1", options.step);
   const kernels::AdamW constants = constants_of(options);
   BFloat16* copy = bf16_copy ? bf16_copy.as<BFloat16>() : nullptr;
@@ -49,7 +49,7 @@ void adamw_step(const Context& context, const Tensor& w, const Tensor& m, const 
 }
 
 double sum_of_squares(const Context& context, const Tensor& x) {
-  check(x.is_dense(), "[sum_of_squares] {} has gaps", x.to_string());
+  check(x.is_dense(), "[sum_of_squares] {} has gaps", x);
   const int64_t n = x.numel(), block = 16384, blocks = (n + block - 1) / block;
   const auto kernel = context.kernels.adamw.sum_of_squares[type_index(x, "sum_of_squares")];
   ArenaScope scope(context.scratch);

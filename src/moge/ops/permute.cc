@@ -16,7 +16,7 @@ void check_slots(int64_t K, int64_t G) {
 }
 
 void check_rows(const Tensor& rows_RD, const Tensor& row_of_TK, int64_t D, const char* op) {
-  check(row_of_TK.rank == 2, "[{}] row_of is {}, want [T, K]", op, row_of_TK.to_string());
+  check(row_of_TK.rank == 2, "[{}] row_of is {}, want [T, K]", op, row_of_TK);
   check_dense(row_of_TK, {row_of_TK.dim(0), row_of_TK.dim(1)}, DType::kI32, op, "row_of");
   check_shape(rows_RD, {row_of_TK.numel(), D}, op, "rows");
 }
@@ -25,7 +25,7 @@ void check_rows(const Tensor& rows_RD, const Tensor& row_of_TK, int64_t D, const
 
 void sort_by_expert(const Context& context, const Tensor& ids_TK, int64_t num_experts,
                     const Tensor& offsets_E1, const Tensor& row_of_TK, const Tensor& token_of_R) {
-  check(ids_TK.rank == 2, "[sort] ids are {}, want [T, K]", ids_TK.to_string());
+  check(ids_TK.rank == 2, "[sort] ids are {}, want [T, K]", ids_TK);
   const int64_t T = ids_TK.dim(0), K = ids_TK.dim(1), E = num_experts;
   check_dense(ids_TK, {T, K}, DType::kI32, "sort", "ids");
   check_dense(offsets_E1, {E + 1}, DType::kI32, "sort", "offsets");
@@ -73,12 +73,11 @@ void sort_by_expert(const Context& context, const Tensor& ids_TK, int64_t num_ex
 void permute_forward(const Context& context, const Tensor& x_TD, const Tensor& token_of_R,
                      const Tensor& rows_RD) {
   check(rows_RD.rank == 2 && x_TD.rank == 2, "[permute] x is {} and rows are {}, want matrices",
-        x_TD.to_string(), rows_RD.to_string());
+        x_TD, rows_RD);
   const int64_t R = rows_RD.dim(0), D = rows_RD.dim(1);
   check_shape(x_TD, {x_TD.dim(0), D}, "permute", "x");
   check_dense(token_of_R, {R}, DType::kI32, "permute", "token_of");
-  check(x_TD.dtype == rows_RD.dtype, "[permute] x is {} but rows are {}", x_TD.to_string(),
-        rows_RD.to_string());
+  check(x_TD.dtype == rows_RD.dtype, "[permute] x is {} but rows are {}", x_TD, rows_RD);
   const int element = static_cast<int>(size_of(x_TD.dtype));
   for_row_blocks(context, R, D * element * 2, [&](int64_t begin, int64_t end) {
     context.kernels.permute.forward({.x = rows_from(x_TD, 0),
@@ -96,7 +95,7 @@ void sum_slots(const Context& context, const Tensor& rows_RD, const Tensor& row_
                const float* weights_TK, int64_t G, bool accumulate, const Tensor& y_TD) {
   const int64_t T = row_of_TK.dim(0), K = row_of_TK.dim(1), D = y_TD.dim(1);
   check_slots(K, G);
-  check(y_TD.dtype == DType::kF32, "[combine] y is {}, want float32", y_TD.to_string());
+  check(y_TD.dtype == DType::kF32, "[combine] y is {}, want float32", y_TD);
   const auto kernel = context.kernels.permute.combine_forward[type_index(rows_RD, "combine")];
   for_row_blocks(context, T, (K + 1) * D * 4, [&](int64_t begin, int64_t end) {
     kernel({.rows = rows_from(rows_RD, 0),
@@ -115,7 +114,7 @@ void sum_slots(const Context& context, const Tensor& rows_RD, const Tensor& row_
 
 void permute_backward(const Context& context, const Tensor& drows_RD, const Tensor& row_of_TK,
                       const Tensor& dx_TD) {
-  check(dx_TD.rank == 2, "[permute] dx is {}, want [T, D]", dx_TD.to_string());
+  check(dx_TD.rank == 2, "[permute] dx is {}, want [T, D]", dx_TD);
   check_rows(drows_RD, row_of_TK, dx_TD.dim(1), "permute");
   check_shape(dx_TD, {row_of_TK.dim(0), dx_TD.dim(1)}, "permute", "dx");
   sum_slots(context, drows_RD, row_of_TK, /*weights_TK=*/nullptr, /*G=*/row_of_TK.dim(1),
@@ -125,7 +124,7 @@ void permute_backward(const Context& context, const Tensor& drows_RD, const Tens
 void combine_forward(const Context& context, const Tensor& rows_RD, const Tensor& row_of_TK,
                      const Tensor& weights_TK, int64_t num_groups, bool accumulate,
                      const Tensor& y_TD) {
-  check(y_TD.rank == 2, "[combine] y is {}, want [T, D]", y_TD.to_string());
+  check(y_TD.rank == 2, "[combine] y is {}, want [T, D]", y_TD);
   check_rows(rows_RD, row_of_TK, y_TD.dim(1), "combine");
   const int64_t T = row_of_TK.dim(0), K = row_of_TK.dim(1);
   check_shape(y_TD, {T, y_TD.dim(1)}, "combine", "y");
@@ -136,7 +135,7 @@ void combine_forward(const Context& context, const Tensor& rows_RD, const Tensor
 void combine_backward(const Context& context, const Tensor& dy_TD, const Tensor& rows_RD,
                       const Tensor& row_of_TK, const Tensor& weights_TK, const Tensor& drows_RD,
                       const Tensor& dweights_TK) {
-  check(dy_TD.rank == 2, "[combine] dy is {}, want [T, D]", dy_TD.to_string());
+  check(dy_TD.rank == 2, "[combine] dy is {}, want [T, D]", dy_TD);
   check_rows(rows_RD, row_of_TK, dy_TD.dim(1), "combine");
   check_rows(drows_RD, row_of_TK, dy_TD.dim(1), "combine");
   const int64_t T = row_of_TK.dim(0), K = row_of_TK.dim(1), D = dy_TD.dim(1);

@@ -11,19 +11,19 @@ struct Shape {
 };
 
 Shape shape_of(const Tensor& x) {
-  check(x.rank == 2 || x.rank == 3, "[rmsnorm] x is {}, want [T, D] or [T, H, C]", x.to_string());
+  check(x.rank == 2 || x.rank == 3, "[rmsnorm] x is {}, want [T, D] or [T, H, C]", x);
   return {x.dim(0), x.rank == 3 ? x.dim(1) : 1, x.dim(-1)};
 }
 
 void check_like(const Tensor& x, const Tensor& y, const char* what) {
   bool same = x.rank == y.rank;
   for (int i = 0; same && i < x.rank; ++i) same = x.shape[i] == y.shape[i];
-  check(same, "[rmsnorm] {} is {}, but x is {}", what, y.to_string(), x.to_string());
+  check(same, "[rmsnorm] {} is {}, but x is {}", what, y, x);
 }
 
 void check_rstd(const Tensor& rstd, Shape s) {
   check(rstd.numel() == s.T * s.H && rstd.dtype == DType::kF32 && rstd.is_dense(),
-        "[rmsnorm] rstd is {}, want {} dense float32", rstd.to_string(), s.T * s.H);
+        "[rmsnorm] rstd is {}, want {} dense float32", rstd, s.T * s.H);
 }
 
 }  // namespace

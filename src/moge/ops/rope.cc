@@ -9,7 +9,7 @@ namespace {
 void rotate(const Context& context, const Tensor& x_THC, const Tensor& positions_T,
             const RopeTable& table, float direction) {
   check(x_THC.rank == 3 && x_THC.dim(2) % 2 == 0, "[rope] x is {}, want [T, H, C] with an even C",
-        x_THC.to_string());
+        x_THC);
   const int64_t T = x_THC.dim(0), H = x_THC.dim(1), half = x_THC.dim(2) / 2;
   const int64_t num_positions = table.cos_PC2.dim(0);
   check_dense(positions_T, {T}, DType::kI32, "rope", "positions");

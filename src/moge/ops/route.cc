@@ -21,7 +21,7 @@ void check_router_sizes(int64_t E, const RouteOptions& options) {
 }
 
 Shape shape_of(const Tensor& probs_TE, const RouteOptions& options) {
-  check(probs_TE.rank == 2, "[route] probs are {}, want [T, E]", probs_TE.to_string());
+  check(probs_TE.rank == 2, "[route] probs are {}, want [T, E]", probs_TE);
   check_router_sizes(probs_TE.dim(1), options);
   return {probs_TE.dim(0), probs_TE.dim(1), options.num_groups, options.top_k};
 }
@@ -29,7 +29,7 @@ Shape shape_of(const Tensor& probs_TE, const RouteOptions& options) {
 const float* scale_of(const Tensor& router_scale_E, int64_t E) {
   if (!router_scale_E) return nullptr;
   check(router_scale_E.numel() == E && router_scale_E.is_dense(),
-        "[route] router_scale is {}, want {} elements", router_scale_E.to_string(), E);
+        "[route] router_scale is {}, want {} elements", router_scale_E, E);
   return router_scale_E.as<float>();
 }
 
@@ -40,8 +40,7 @@ void route_forward(const Context& context, const Tensor& logits_TE, const Tensor
                    const Tensor& weights_TK) {
   const auto [T, E, G, K] = shape_of(probs_TE, options);
   check_shape(logits_TE, {T, E}, "route", "logits");
-  check(logits_TE.dtype == DType::kF32, "[route] logits are {}, want float32",
-        logits_TE.to_string());
+  check(logits_TE.dtype == DType::kF32, "[route] logits are {}, want float32", logits_TE);
   check_dense(probs_TE, {T, E}, DType::kF32, "route", "probs");
   check_dense(ids_TK, {T, K}, DType::kI32, "route", "ids");
   check_dense(weights_TK, {T, K}, DType::kF32, "route", "weights");
@@ -98,7 +97,7 @@ void route_backward(const Context& context, const Tensor& probs_TE, const Tensor
 
 double router_z_loss(const Context& context, const Tensor& logits_TE, const Tensor& lse_T) {
   check(logits_TE.rank == 2 && logits_TE.dtype == DType::kF32,
-        "[z_loss] logits are {}, want float32 [T, E]", logits_TE.to_string());
+        "[z_loss] logits are {}, want float32 [T, E]", logits_TE);
   const int64_t T = logits_TE.dim(0), E = logits_TE.dim(1);
   check(E >= 1 && E <= kernels::kMaxExperts, "[z_loss] {} experts, want 1 to {}", E,
         kernels::kMaxExperts);

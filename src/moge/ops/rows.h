@@ -11,7 +11,7 @@ namespace moge {
 /// kFp32 or kBf16; throws for any other type.
 inline int type_index(const Tensor& x, const char* op) {
   check(x.dtype == DType::kF32 || x.dtype == DType::kBF16,
-        "[{}] {} is neither float32 nor bfloat16", op, x.to_string());
+        "[{}] {} is neither float32 nor bfloat16", op, x);
   return x.dtype == DType::kBF16 ? kernels::kBf16 : kernels::kFp32;
 }
 
@@ -30,16 +30,14 @@ inline void check_shape(const Tensor& x, std::initializer_list<int64_t> shape, c
                         const char* what) {
   bool same = x.rank == static_cast<int>(shape.size());
   for (int i = 0; same && i < x.rank; ++i) same = x.shape[i] == shape.begin()[i];
-  if (!same)
-    fail("[{}] {} is {}, want {}", op, what, x.to_string(),
-         Tensor(nullptr, x.dtype, shape).to_string());
+  if (!same) fail("[{}] {} is {}, want {}", op, what, x, Tensor(nullptr, x.dtype, shape));
 }
 /// The same and without gaps between rows.
 inline void check_dense(const Tensor& x, std::initializer_list<int64_t> shape, DType dtype,
                         const char* op, const char* what) {
   check_shape(x, shape, op, what);
   check(x.dtype == dtype && x.is_dense(), "[{}] {} must be dense {}, not {}{}", op, what,
-        name_of(dtype), x.to_string(), x.is_dense() ? "" : " with gaps");
+        name_of(dtype), x, x.is_dense() ? "" : " with gaps");
 }
 
 /// Calls task(begin, end) for blocks of rows worth about 64 KiB: enough work to hand out, small

@@ -5,7 +5,7 @@
 namespace moge {
 
 void swiglu_forward(const Context& context, const Tensor& gate_up_R2F, const Tensor& act_RF) {
-  check(act_RF.rank == 2, "[swiglu] act is {}, want [R, F]", act_RF.to_string());
+  check(act_RF.rank == 2, "[swiglu] act is {}, want [R, F]", act_RF);
   const int64_t R = act_RF.dim(0), F = act_RF.dim(1);
   check_shape(gate_up_R2F, {R, 2 * F}, "swiglu", "gate_up");
   const auto kernel = context.kernels.swiglu
@@ -17,7 +17,7 @@ void swiglu_forward(const Context& context, const Tensor& gate_up_R2F, const Ten
 
 void swiglu_backward(const Context& context, const Tensor& gate_up_R2F, const Tensor& dact_RF,
                      const Tensor& dgate_up_R2F) {
-  check(dact_RF.rank == 2, "[swiglu] dact is {}, want [R, F]", dact_RF.to_string());
+  check(dact_RF.rank == 2, "[swiglu] dact is {}, want [R, F]", dact_RF);
   const int64_t R = dact_RF.dim(0), F = dact_RF.dim(1);
   check_shape(gate_up_R2F, {R, 2 * F}, "swiglu", "gate_up");
   check_shape(dgate_up_R2F, {R, 2 * F}, "swiglu", "dgate_up");

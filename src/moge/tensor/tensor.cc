@@ -84,9 +84,13 @@ Tensor Tensor::split_last(int64_t inner) const {
 
 Tensor Tensor::reshape(std::initializer_list<int64_t> new_shape) const {
   Tensor view(data, dtype, new_shape);
-  check(is_dense() && view.numel() == numel(), "[tensor] {} cannot be viewed as {}", to_string(),
-        view.to_string());
+  check(is_dense() && view.numel() == numel(), "[tensor] {} cannot be viewed as {}", *this, view);
   return view;
 }
 
 }  // namespace moge
+
+fmt::format_context::iterator fmt::formatter<moge::Tensor>::format(const moge::Tensor& tensor,
+                                                                   format_context& context) const {
+  return fmt::format_to(context.out(), "{}", tensor.to_string());
+}

@@ -97,3 +97,10 @@ struct Tensor {
 };
 
 }  // namespace moge
+
+/// "{}" prints to_string(), when a message is needed: a check that holds builds no text.
+template <>
+struct fmt::formatter<moge::Tensor> {
+  constexpr auto parse(format_parse_context& context) { return context.begin(); }
+  format_context::iterator format(const moge::Tensor& tensor, format_context& context) const;
+};

@@ -20,9 +20,8 @@ int64_t micro_tokens(const DataConfig& data, const OptimizerConfig& optimizer) {
 }
 
 /// What plain top-K over the same probabilities would choose: rows per expert.
-void count_plain_topk(const Tensor& probs_TE, int64_t top_k, std::span<int64_t> counts_E) {
-  const int64_t num_experts = probs_TE.dim(1);
-  std::vector<int32_t> order(static_cast<size_t>(num_experts));
+void count_plain_topk(const Tensor& probs_TE, int64_t top_k, std::span<int32_t> order,
+                      std::span<int64_t> counts_E) {
   for (int64_t t = 0; t < probs_TE.dim(0); ++t) {
     const float* row = probs_TE.as<float>() + t * probs_TE.row_stride();
     std::iota(order.begin(), order.end(), 0);
@@ -80,7 +79,9 @@ Trainer::Trainer(ThreadPool& threads, const kernels::Table& table, const ModelCo
   batch_.positions.resize(rows);
   batch_.mask.resize(rows);
   batch_.lengths.reserve(rows);
+  batch_.first_length.reserve(static_cast<size_t>(optimizer.global_batch_size) + 1);
   offsets_.reserve(rows + 1);
+  order_E_.resize(static_cast<size_t>(model.moe.num_experts));
 }
 
 void Trainer::fill(const SampleSource& source, int64_t first, int64_t samples) {
@@ -130,7 +131,7 @@ StepResult Trainer::step(int64_t step, const SampleSource& source, ExpertCounts*
     const int32_t* offsets = acts.routing.offsets_E1.as<int32_t>();
     for (int64_t e = 0; e < E; ++e)
       counts->routed[static_cast<size_t>(layer * E + e)] += offsets[e + 1] - offsets[e];
-    count_plain_topk(acts.routing.probs_TE, config_.moe.top_k,
+    count_plain_topk(acts.routing.probs_TE, config_.moe.top_k, order_E_,
                      std::span(counts->plain_topk)
                          .subspan(static_cast<size_t>(layer * E), static_cast<size_t>(E)));
   };

@@ -82,6 +82,7 @@ class Trainer {
   std::unique_ptr<StepBuffers> buffers_;
   GlobalBatch batch_;
   std::vector<int32_t> offsets_;
+  std::vector<int32_t> order_E_;  // of a token's experts, best first
 };
 
 }  // namespace moge::train
