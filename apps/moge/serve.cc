@@ -2,7 +2,9 @@
 #include "moge/serve/http_server.h"
 
 #include <chrono>
+#include <string>
 #include <thread>
+#include <vector>
 
 #include "cli.h"
 #include "commands.h"
@@ -16,6 +18,7 @@ struct ServeOptions {
   EngineChoice engine;
   serve::ServerOptions server;
   std::string served_model_name;
+  std::vector<std::string> api_keys;
 
   void visit(FieldList& v) {
     engine.visit(v);
@@ -24,6 +27,8 @@ struct ServeOptions {
     v("served-model-name", served_model_name, "the model's name in the API (default: its folder's)")
         .also("alias")
         .letter('a');
+    v("api-key", api_keys, "keys of which a client must send one; none: everybody may ask")
+        .called("KEY");
     v("max-connections", server.max_connections, "clients at once").at_least(1);
     v("request-timeout", server.header_timeout_s, "seconds for a request to arrive").at_least(0.1);
     v("write-timeout", server.write_timeout_s, "seconds for a client to take a piece of an answer")
@@ -50,7 +55,9 @@ void serve_model(ServeOptions& options, Run& run) {
       .config = session.config(),
       .tokenizer = session.tokenizer(),
       .chat_template = session.chat_template(),
-      .engine = session.engine()};
+      .engine = session.engine(),
+      .max_num_seqs = options.engine.max_num_seqs,
+      .api_keys = options.api_keys};
   serve::HttpServer server(service, options.server);
   run.note(fmt::format("{}: {:.1f} MB of weights, context {}", service.model_name,
                        static_cast<double>(session.weight_bytes()) / 1e6,

@@ -264,4 +264,36 @@ ChatRequest parse_chat_request(std::string_view text) {
   return request;
 }
 
+TextRequest parse_text_request(std::string_view text) {
+  const json body = parse_body(text);
+  TextRequest request;
+  if (const json* model = find(body, "model")) request.model = as_text(*model, "model");
+  if (find(body, "messages")) {
+    request.chat = parse_chat_request(text);
+    request.add_special = false;
+  } else if (const json* content = find(body, "content")) {
+    request.llama_form = true;
+    request.text = as_text(*content, "content");
+    request.add_special = read_bool(body, "add_special", false);
+    request.with_pieces = read_bool(body, "with_pieces", false);
+  } else {
+    const json* prompt = find(body, "prompt");
+    require(prompt != nullptr, "prompt", "none of prompt, content and messages is given");
+    request.text = as_text(*prompt, "prompt");
+    request.add_special = read_bool(body, "add_special_tokens", true);
+  }
+  if (!request.llama_form) request.with_pieces = read_bool(body, "return_token_strs", false);
+  return request;
+}
+
+DetokenizeRequest parse_detokenize_request(std::string_view text) {
+  const json body = parse_body(text);
+  DetokenizeRequest request;
+  if (const json* model = find(body, "model")) request.model = as_text(*model, "model");
+  const json* tokens = find(body, "tokens");
+  require(tokens && tokens->is_array(), "tokens", "tokens is not a list of token ids");
+  for (const json& id : *tokens) request.ids.push_back(as_token(id, "tokens"));
+  return request;
+}
+
 }  // namespace moge::serve

@@ -39,11 +39,27 @@ struct ChatRequest : GenerateRequest {
   bool add_generation_prompt = true;
 };
 
+/// A text, or a chat that a template turns into one, for /tokenize and /apply-template.
+struct TextRequest {
+  std::string model, text;
+  std::optional<ChatRequest> chat;
+  bool add_special = true;   ///< add_special_tokens (vLLM, on), add_special (llama.cpp, off)
+  bool with_pieces = false;  ///< return_token_strs (vLLM), with_pieces (llama.cpp)
+  bool llama_form = false;   ///< the text came as `content`: the answer's shape follows
+};
+
+struct DetokenizeRequest {
+  std::string model;
+  std::vector<int32_t> ids;
+};
+
 constexpr size_t kMaxBodyBytes = size_t{16} << 20;
 
-/// Both throw ApiError: 400 with the field's name for what is wrong, 501 for a feature that this
+/// All throw ApiError: 400 with the field's name for what is wrong, 501 for a feature that this
 /// server does not have.
 CompletionRequest parse_completion_request(std::string_view body);
 ChatRequest parse_chat_request(std::string_view body);
+TextRequest parse_text_request(std::string_view body);
+DetokenizeRequest parse_detokenize_request(std::string_view body);
 
 }  // namespace moge::serve

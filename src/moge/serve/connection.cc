@@ -65,6 +65,7 @@ asio::awaitable<void> Connection::send(int status, std::string_view content_type
   response.set(http::field::server, kServerName);
   response.set(http::field::content_type, view(content_type));
   response.set("X-Content-Type-Options", "nosniff");
+  response.set(http::field::access_control_allow_origin, "*");
   if (!extra_header.empty()) response.set(view(extra_header), view(value));
   response.keep_alive(keep_alive_);
   response.body() = std::move(body);
@@ -76,11 +77,27 @@ asio::awaitable<void> Connection::send(int status, std::string_view content_type
   if (error) keep_alive_ = false;
 }
 
+asio::awaitable<void> Connection::send_preflight() {
+  http::response<http::empty_body> response(http::status::no_content, version_);
+  response.set(http::field::server, kServerName);
+  response.set(http::field::access_control_allow_origin, "*");
+  response.set(http::field::access_control_allow_methods, "GET, HEAD, POST, OPTIONS");
+  response.set(http::field::access_control_allow_headers,
+               "Authorization, Content-Type, X-Api-Key, *");
+  response.set(http::field::access_control_max_age, "86400");
+  response.keep_alive(keep_alive_);
+  stream_.expires_after(timeouts_.write);
+  beast::error_code error;
+  co_await http::async_write(stream_, response, into(error));
+  if (error) keep_alive_ = false;
+}
+
 asio::awaitable<void> Connection::begin_events() {
   http::response<http::empty_body> response(http::status::ok, version_);
   response.set(http::field::server, kServerName);
   response.set(http::field::content_type, "text/event-stream; charset=utf-8");
   response.set(http::field::cache_control, "no-cache");
+  response.set(http::field::access_control_allow_origin, "*");
   response.keep_alive(keep_alive_);
   response.chunked(true);
   http::response_serializer<http::empty_body> serializer(response);

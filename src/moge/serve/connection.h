@@ -35,6 +35,9 @@ class Connection {
   asio::awaitable<void> send(int status, std::string_view content_type, std::string body,
                              std::string_view extra_header = {}, std::string_view value = {});
 
+  /// What a browser asks before a request from another page: every method and header is welcome.
+  asio::awaitable<void> send_preflight();
+
   /// Server-sent events: begin_events, any number of event()s, end_events. event() returns false
   /// when the client has left.
   asio::awaitable<void> begin_events();

@@ -81,7 +81,8 @@ class Server : public testing::Test {
                                                  .config = loaded_.model.config,
                                                  .tokenizer = *tokenizer_,
                                                  .chat_template = nullptr,
-                                                 .engine = *engine_});
+                                                 .engine = *engine_,
+                                                 .max_num_seqs = 8});
     server_ = std::make_unique<HttpServer>(*service_, ServerOptions{.port = 0});
     network_ = std::thread([this] { server_->run(); });
   }
@@ -89,11 +90,13 @@ class Server : public testing::Test {
     server_->stop();
     network_.join();
   }
-  std::string get(const std::string& path) const {
+  /// `head` is the request line, with further header lines if any.
+  std::string request(const std::string& head) const {
     const Client client(server_->port());
-    client.send_text("GET " + path + " HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    client.send_text(head + "\r\nHost: x\r\nConnection: close\r\n\r\n");
     return client.read_all();
   }
+  std::string get(const std::string& path) const { return request("GET " + path + " HTTP/1.1"); }
   std::string post(const std::string& path, const std::string& body) const {
     const Client client(server_->port());
     client.post(path, body);
@@ -120,6 +123,67 @@ TEST_F(Server, AnswersTheSimpleRoutes) {
   EXPECT_EQ(status_of(page), 200);
   EXPECT_NE(page.find("<canvas"), std::string::npos);
   EXPECT_EQ(page.find("https://"), std::string::npos);  // no outside request
+}
+
+TEST_F(Server, TurnsTextsIntoTokensAndBack) {
+  const json vllm = body_of(post("/tokenize", R"({"prompt":"abc","return_token_strs":true})"));
+  EXPECT_EQ(vllm["count"], 3);
+  EXPECT_EQ(vllm["max_model_len"], kContext);
+  EXPECT_EQ(vllm["token_strs"], json({"a", "b", "c"}));
+  const json llama = body_of(post("/tokenize", R"({"content":"abc","with_pieces":true})"));
+  EXPECT_EQ(llama["tokens"][1]["piece"], "b");
+  EXPECT_EQ(llama["tokens"][1]["id"], vllm["tokens"][1]);
+  const json back = body_of(post("/detokenize", json{{"tokens", vllm["tokens"]}}.dump()));
+  EXPECT_EQ(back["prompt"], "abc");
+  EXPECT_EQ(back["content"], "abc");
+  for (const char* body : {"{}", R"({"prompt":7})", R"({"tokens":[1]})"})
+    EXPECT_EQ(status_of(post("/tokenize", body)), 400) << body;
+  for (const char* body : {"{}", R"({"tokens":["a"]})", R"({"tokens":[99999]})"})
+    EXPECT_EQ(body_of(post("/detokenize", body))["error"]["param"], "tokens") << body;
+  EXPECT_EQ(status_of(post("/apply-template", R"({"messages":[{"role":"user"}]})")), 400);
+}
+
+TEST_F(Server, SaysWhatItIs) {
+  EXPECT_EQ(status_of(get("/ping")), 200);
+  EXPECT_EQ(status_of(post("/ping", "")), 200);
+  EXPECT_FALSE(body_of(get("/version"))["version"].get<std::string>().empty());
+  const json props = body_of(get("/props"));
+  EXPECT_EQ(props["default_generation_settings"]["n_ctx"], kContext);
+  EXPECT_EQ(props["total_slots"], 8);
+  const json slots = body_of(get("/slots"));
+  ASSERT_EQ(slots.size(), 8u);
+  EXPECT_EQ(slots[0]["is_processing"], false);
+}
+
+TEST_F(Server, AnswersHeadAndPreflight) {
+  const std::string head = request("HEAD /health HTTP/1.1");
+  EXPECT_EQ(status_of(head), 200);
+  EXPECT_NE(head.find("Content-Length: 15"), std::string::npos) << head;
+  EXPECT_EQ(head.substr(head.find("\r\n\r\n")), "\r\n\r\n");
+  EXPECT_EQ(status_of(request("HEAD /v1/completions HTTP/1.1")), 405);
+  const std::string preflight = request("OPTIONS /v1/chat/completions HTTP/1.1");
+  EXPECT_EQ(status_of(preflight), 204);
+  EXPECT_NE(preflight.find("Access-Control-Allow-Origin: *"), std::string::npos);
+  EXPECT_NE(preflight.find("POST"), std::string::npos);
+  EXPECT_NE(get("/v1/models").find("Access-Control-Allow-Origin: *"), std::string::npos);
+}
+
+TEST_F(Server, WantsOneOfItsKeys) {
+  service_->api_keys = {"first", "second"};
+  for (const char* open : {"/", "/health", "/ping"}) EXPECT_EQ(status_of(get(open)), 200) << open;
+  const std::string refused = get("/v1/models");
+  EXPECT_EQ(status_of(refused), 401);
+  EXPECT_EQ(body_of(refused)["error"]["code"], "invalid_api_key");
+  const auto with = [&](const char* header) {
+    return status_of(request(std::string("GET /v1/models HTTP/1.1\r\n") + header));
+  };
+  EXPECT_EQ(with("Authorization: Bearer first"), 200);
+  EXPECT_EQ(with("authorization: bearer second"), 200);
+  EXPECT_EQ(with("x-api-key: second"), 200);
+  for (const char* wrong : {"Authorization: Bearer firs", "Authorization: Bearer firstt",
+                            "Authorization: first", "Authorization: Bearer "})
+    EXPECT_EQ(with(wrong), 401) << wrong;
+  EXPECT_EQ(status_of(request("OPTIONS /v1/models HTTP/1.1")), 204);
 }
 
 TEST_F(Server, CompletesWholeAndStreamedWithTheSameText) {

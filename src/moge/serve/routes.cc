@@ -1,14 +1,17 @@
 #include "moge/serve/routes.h"
 
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <utility>
 
 #include "moge/core/embedded.h"
 #include "moge/core/error.h"
+#include "moge/serve/access.h"
 #include "moge/serve/api_error.h"
 #include "moge/serve/api_request.h"
 #include "moge/serve/generate_route.h"
+#include "moge/serve/text_routes.h"
 
 namespace moge {
 extern const EmbeddedFiles kPageFiles;  // page/index.html, see CMakeLists.txt
@@ -38,34 +41,76 @@ asio::awaitable<void> chat(const Service& service, Connection& connection,
 }
 
 void require_method(const HttpRequest& request, http::verb method) {
-  const bool fits = request.method() == method ||
-                    (method == http::verb::get && request.method() == http::verb::head);
-  if (!fits)
+  if (request.method() != method)
     throw ApiError(
         405, fmt::format("{} is not allowed here, use {}", std::string(request.method_string()),
                          std::string(http::to_string(method))));
+}
+
+void require_get(const HttpRequest& request) {
+  if (request.method() != http::verb::head) require_method(request, http::verb::get);
+}
+
+/// Answers that one function makes from the body; nothing for other paths.
+std::optional<Json> text_answer(const Service& service, std::string_view path,
+                                const HttpRequest& request) {
+  using Make = Json (*)(const Service&, std::string_view);
+  static constexpr std::pair<std::string_view, Make> kPosts[] = {
+      {"/tokenize", tokenize}, {"/detokenize", detokenize}, {"/apply-template", apply_template}};
+  for (const auto& [name, make] : kPosts) {
+    if (path != name) continue;
+    require_method(request, http::verb::post);
+    return make(service, request.body());
+  }
+  using Show = Json (*)(const Service&);
+  static constexpr std::pair<std::string_view, Show> kGets[] = {
+      {"/v1/models", model_list},
+      {"/props", props},
+      {"/slots", slots},
+      {"/version", [](const Service&) { return version_info(); }},
+      {"/ping", [](const Service&) { return Json::object(); }},
+      {"/health",
+       [](const Service&) {
+         return Json{{"status", "ok"}};
+       }},
+      {"/v1/health", [](const Service&) {
+         return Json{{"status", "ok"}};
+       }}};
+  for (const auto& [name, show] : kGets) {
+    if (path != name) continue;
+    if (path != "/ping" || request.method() != http::verb::post) require_get(request);
+    return show(service);
+  }
+  return {};
+}
+
+std::string_view field(const HttpRequest& request, const char* name) {
+  const auto value = request[name];
+  return {value.data(), value.size()};
 }
 
 asio::awaitable<void> dispatch(const Service& service, Connection& connection,
                                const HttpRequest& request) {
   const std::string target(request.target());
   const std::string path = target.substr(0, target.find('?'));
+  if (request.method() == http::verb::options) {
+    co_await connection.send_preflight();
+    co_return;
+  }
+  check_access(service.api_keys, path, field(request, "Authorization"),
+               field(request, "X-Api-Key"));
   if (path == "/v1/completions") {
     require_method(request, http::verb::post);
     co_await completions(service, connection, request.body());
   } else if (path == "/v1/chat/completions") {
     require_method(request, http::verb::post);
     co_await chat(service, connection, request.body());
-  } else if (path == "/v1/models") {
-    require_method(request, http::verb::get);
-    co_await connection.send(200, kJson, dump(model_list(service)));
-  } else if (path == "/health") {
-    require_method(request, http::verb::get);
-    co_await connection.send(200, kJson, R"({"status":"ok"})");
   } else if (path == "/") {
-    require_method(request, http::verb::get);
+    require_get(request);
     co_await connection.send(200, "text/html; charset=utf-8",
                              std::string(kPageFiles.front().content));
+  } else if (const auto json = text_answer(service, path, request)) {
+    co_await connection.send(200, kJson, dump(*json));
   } else {
     throw ApiError(404, fmt::format("there is nothing at {}", path));
   }

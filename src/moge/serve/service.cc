@@ -24,7 +24,7 @@ std::vector<int32_t> Service::tokens_of(const Prompt& prompt) const {
   return prompt.is_ids ? prompt.ids : tokenizer.encode(prompt.text, /*add_special=*/true);
 }
 
-std::vector<int32_t> Service::tokens_of(const ChatRequest& request) const {
+std::string Service::text_of(const ChatRequest& request) const {
   if (!chat_template)
     throw ApiError(400, fmt::format("the model '{}' has no chat template", model_name), "messages");
   try {
@@ -33,12 +33,15 @@ std::vector<int32_t> Service::tokens_of(const ChatRequest& request) const {
                                     .extra = &kwargs,
                                     .max_steps = kMaxTemplateSteps,
                                     .max_bytes = static_cast<int64_t>(kMaxBodyBytes)};
-    const std::string text = chat_template->render(
-        nlohmann::ordered_json::parse(request.messages_json), nullptr, options);
-    return tokenizer.encode(text, /*add_special=*/false);
+    return chat_template->render(nlohmann::ordered_json::parse(request.messages_json), nullptr,
+                                 options);
   } catch (const Error& error) {
     throw ApiError(400, fmt::format("chat template: {}", error.what()), "messages");
   }
+}
+
+std::vector<int32_t> Service::tokens_of(const ChatRequest& request) const {
+  return tokenizer.encode(text_of(request), /*add_special=*/false);
 }
 
 infer::Request Service::make_request(const GenerateRequest& request, std::vector<int32_t> prompt,

@@ -22,12 +22,16 @@ struct Service {
   const Tokenizer& tokenizer;
   const text::ChatTemplate* chat_template;  ///< null: the model has none
   infer::Engine& engine;
+  int64_t max_num_seqs = 1;           ///< llama.cpp's slots
+  std::vector<std::string> api_keys;  ///< any of them opens the API; none: it is open
   std::time_t created = std::time(nullptr);
 
   /// 404 unless `name` is empty or the served model's.
   void check_model(const std::string& name) const;
   /// Token ids of a prompt; 400 naming the field where an id does not fit.
   std::vector<int32_t> tokens_of(const Prompt& prompt) const;
+  /// The chat as the template writes it; 400 with the template's own words.
+  std::string text_of(const ChatRequest& request) const;
   /// Renders the chat and tokenizes it; 400 with the template's own words.
   std::vector<int32_t> tokens_of(const ChatRequest& request) const;
   /// What one of a request's answers asks of the engine; fills in the default of max_tokens.
