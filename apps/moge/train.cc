@@ -1,4 +1,5 @@
 // moge train: Megatron's options, log lines and files.
+#include "moge/train/batches.h"
 #include "moge/train/run.h"
 
 #include <nlohmann/json.hpp>
@@ -54,7 +55,7 @@ void train_model(TrainOptions& options, Run& run) {
   StopFlag& stop = run.stop();
   train::Summary summary;
   {
-    Console console(run, options.optimizer.train_iters);
+    Console console(run, train::total_steps(options.optimizer));
     summary = train::run(options, run.pool(), run.table(), stop, console);
   }
   run.result(to_json(summary));

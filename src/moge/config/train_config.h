@@ -73,11 +73,15 @@ struct DataConfig {
 /// Optimizer, schedule and precision.
 struct OptimizerConfig {
   int64_t micro_batch_size = 8, global_batch_size = 8;
+  std::vector<int64_t> rampup_batch_size;
   int64_t train_iters = 1000;
+  std::optional<int64_t> train_samples;
   double lr = 3e-3, min_lr = 3e-4;
   DecayStyle lr_decay_style = DecayStyle::kCosine;
   std::optional<int64_t> lr_decay_iters;
   int64_t lr_warmup_iters = 0, lr_wsd_decay_iters = 0;
+  std::optional<int64_t> lr_decay_samples;
+  int64_t lr_warmup_samples = 0, lr_wsd_decay_samples = 0;
   double lr_warmup_fraction = 0.0;
   double weight_decay = 0.1, adam_beta1 = 0.9, adam_beta2 = 0.95, adam_eps = 1e-8, clip_grad = 1.0;
   std::optional<double> moe_aux_loss_coeff;
@@ -89,7 +93,14 @@ struct OptimizerConfig {
   void visit(FieldList& v) {
     v("micro-batch-size", micro_batch_size, "samples computed at once").at_least(1);
     v("global-batch-size", global_batch_size, "samples of one optimizer step").at_least(1);
+    v("rampup-batch-size", rampup_batch_size,
+      "begin with START samples a step, INCREMENT more each time, until all of the batch after "
+      "SAMPLES; needs --train-samples")
+        .called("START INCREMENT SAMPLES");
     v("train-iters", train_iters, "optimizer steps in all").at_least(0);
+    v("train-samples", train_samples,
+      "samples in all, in place of --train-iters; the schedule's --lr-...-samples then count")
+        .between(0, 1e12);
     v("lr", lr, "highest learning rate").at_least(0);
     v("min-lr", min_lr, "lowest learning rate, where the decay ends").at_least(0);
     v("lr-decay-style", lr_decay_style, {"constant", "linear", "cosine", "WSD"},
@@ -97,9 +108,14 @@ struct OptimizerConfig {
     v("lr-decay-iters", lr_decay_iters, "steps until --min-lr (default: --train-iters)")
         .at_least(1);
     v("lr-warmup-iters", lr_warmup_iters, "steps of linear warm-up").at_least(0);
-    v("lr-warmup-fraction", lr_warmup_fraction, "the same as a share of --lr-decay-iters")
+    v("lr-warmup-fraction", lr_warmup_fraction, "the same as a share of the decay's length")
         .between(0, 1);
     v("lr-wsd-decay-iters", lr_wsd_decay_iters, "steps of the final decay of WSD").at_least(0);
+    v("lr-decay-samples", lr_decay_samples, "samples until --min-lr (default: --train-samples)")
+        .at_least(1);
+    v("lr-warmup-samples", lr_warmup_samples, "samples of linear warm-up").at_least(0);
+    v("lr-wsd-decay-samples", lr_wsd_decay_samples, "samples of the final decay of WSD")
+        .at_least(0);
     v("weight-decay", weight_decay, "decoupled decay of matrices").at_least(0);
     v("adam-beta1", adam_beta1, "decay of the first moment").between(0, 1);
     v("adam-beta2", adam_beta2, "decay of the second moment").between(0, 1);

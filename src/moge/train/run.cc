@@ -18,6 +18,7 @@
 #include "moge/plan/flops.h"
 #include "moge/text/tokenizer.h"
 #include "moge/train/balance_log.h"
+#include "moge/train/batches.h"
 #include "moge/train/checkpoint.h"
 #include "moge/train/mock_data.h"
 #include "moge/train/schedule.h"
@@ -119,6 +120,8 @@ class Session {
 Session::Session(const TrainConfig& config, ThreadPool& threads, const kernels::Table& table,
                  const StopFlag& stop, Listener& listener)
     : config_(config), stop_(stop), listener_(listener) {
+  check_batches(config_.optimizer);
+  config_.optimizer.train_iters = total_steps(config_.optimizer);
   if (!config_.run.save.empty()) lock_.emplace(config_.run.save);
   start_ = find_start(config_);
   open_data(threads);
@@ -252,14 +255,14 @@ void Session::one_step(int64_t step) {
 }
 
 void Session::report_step(int64_t step, const StepResult& result, double step_s, bool logged) {
-  const int64_t samples = config_.optimizer.global_batch_size;
-  const int64_t tokens = samples * config_.data.seq_length;
+  const StepSamples samples = samples_of_step(config_.optimizer, step);
+  const int64_t tokens = samples.count * config_.data.seq_length;
   const double rate = static_cast<double>(tokens) / step_s;
   summary_.tokens += tokens;
   StepReport report{.step = step,
                     .train_iters = config_.optimizer.train_iters,
-                    .consumed_samples = step * samples,
-                    .global_batch_size = samples,
+                    .consumed_samples = samples.end(),
+                    .global_batch_size = samples.count,
                     .tokens = tokens,
                     .lm_loss = result.lm_loss,
                     .aux_loss = result.aux_loss,
@@ -318,7 +321,7 @@ void Session::save(int64_t step) {
   wait_for_save();
   TrainConfig arguments = config_;
   const CheckpointInfo info{.iteration = step,
-                            .consumed_samples = step * config_.optimizer.global_batch_size,
+                            .consumed_samples = samples_of_step(config_.optimizer, step).end(),
                             .arguments_json = fields_to_json(fields_of(arguments)).dump(),
                             .has_optimizer = !config_.run.no_save_optim};
   const fs::path tokenizer = !config_.data.tokenizer_model.empty()

@@ -10,6 +10,7 @@
 #include "moge/config/model_choice.h"
 #include "moge/core/error.h"
 #include "moge/core/files.h"
+#include "moge/train/batches.h"
 #include "moge/train/mock_data.h"
 #include "moge/train/run_folder.h"
 #include "moge/train/trainer.h"
@@ -114,6 +115,30 @@ TEST_F(TrainRun, FortyStepsEqualTwentyARestartAndTwenty) {
     const std::string metrics = read_file(fs::path(halves.run.save) / "metrics.jsonl");
     EXPECT_EQ(std::count(metrics.begin(), metrics.end(), '\n'), 40);
   }
+}
+
+TEST_F(TrainRun, AGrowingBatchResumesToTheSameBits) {
+  TrainConfig straight = small_run(folder_ / "straight", 0);
+  straight.optimizer.global_batch_size = 8;
+  straight.optimizer.train_samples = 100;
+  straight.optimizer.rampup_batch_size = {2, 2, 40};
+  straight.optimizer.lr_warmup_samples = 20;
+  const Summary whole = train(straight);
+  const std::vector<double> losses = listener_.losses;
+  const int64_t steps = total_steps(straight.optimizer);
+  EXPECT_EQ(whole.steps, steps);
+  EXPECT_EQ(whole.tokens, samples_of_step(straight.optimizer, steps).end() * 16);
+  TrainConfig parts = straight;
+  parts.run.save = (folder_ / "parts").string();
+  parts.run.exit_interval = 5;  // inside the ramp, and again
+  EXPECT_EQ(train(parts).steps, 5);
+  EXPECT_EQ(train(parts).steps, 10);
+  parts.run.exit_interval.reset();
+  const Summary resumed = train(parts);
+  EXPECT_EQ(resumed.steps, steps);
+  EXPECT_EQ(listener_.losses, std::vector<double>(losses.begin() + 10, losses.end()));
+  EXPECT_EQ(bits(whole.checkpoint), bits(resumed.checkpoint));
+  EXPECT_FALSE(bits(whole.checkpoint).empty());
 }
 
 TEST_F(TrainRun, TheSameSeedGivesTheSameBitsForAnyThreads) {

@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "moge/core/error.h"
+#include "moge/train/batches.h"
 #include "moge/train/schedule.h"
 
 namespace moge::train {
@@ -67,9 +68,7 @@ Trainer::Trainer(ThreadPool& threads, const kernels::Table& table, const ModelCo
       buffers_(std::make_unique<StepBuffers>(*activations_, model, micro_tokens(data, optimizer),
                                              activation_dtype(optimizer),
                                              optimizer.recompute_granularity)) {
-  check(optimizer.global_batch_size % optimizer.micro_batch_size == 0,
-        "--global-batch-size {} is not a multiple of --micro-batch-size {}",
-        optimizer.global_batch_size, optimizer.micro_batch_size);
+  check_batches(optimizer);
   check(data.seq_length <= model.max_position,
         "--seq-length {} is longer than the model's context of {} tokens", data.seq_length,
         model.max_position);
@@ -117,9 +116,10 @@ Batch Trainer::micro_batch(int64_t first_sample, int64_t samples) {
 }
 
 StepResult Trainer::step(int64_t step, const SampleSource& source, ExpertCounts* counts) {
-  const int64_t samples = optimizer_.global_batch_size, micro = optimizer_.micro_batch_size;
+  const auto [first_sample, samples] = samples_of_step(optimizer_, step);
+  const int64_t micro = optimizer_.micro_batch_size;
   const int64_t num_micro = samples / micro, rows = micro * data_.seq_length;
-  fill(source, (step - 1) * samples, samples);
+  fill(source, first_sample, samples);
   const double tokens = std::max(1.0, masked_tokens(samples));
   const LossOptions options{.scale = static_cast<float>(1.0 / tokens),
                             .aux_coeff = aux_coeff_,

@@ -53,8 +53,8 @@ class Trainer {
   /// Balancing factor in force: --moe-aux-loss-coeff or the model's own.
   double aux_coeff() const { return aux_coeff_; }
 
-  /// Optimizer step `step` (1, 2, ...) on samples [(step-1) * gbs, step * gbs). Counts experts into
-  /// `counts` if given.
+  /// Optimizer step `step` (1, 2, ...) on its samples (batches.h). Counts experts into `counts` if
+  /// given.
   StepResult step(int64_t step, const SampleSource& source, ExpertCounts* counts = nullptr);
   /// Mean loss over `samples` samples from `first` on, no gradient.
   double validate(const SampleSource& source, int64_t first, int64_t samples);
