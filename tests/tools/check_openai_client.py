@@ -1,0 +1,65 @@
+#!/usr/bin/env python3
+"""PyPI's openai client against a running `moge serve --served-model-name small`.
+
+    venv/bin/python tests/tools/check_openai_client.py http://127.0.0.1:8080
+"""
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import openai
+
+client = openai.OpenAI(base_url=sys.argv[1] + "/v1", api_key="none", max_retries=0, timeout=60)
+COMMON = dict(model="small", max_tokens=16, temperature=0)
+
+
+def complete(prompt, **more):
+    return client.completions.create(prompt=prompt, **COMMON, **more)
+
+
+def streamed(prompt):
+    return "".join(c.choices[0].text for c in complete(prompt, stream=True) if c.choices)
+
+
+def check_completions():
+    whole = complete("In a small town", logprobs=2)
+    logprobs = whole.choices[0].logprobs
+    assert whole.usage.completion_tokens == len(logprobs.tokens) > 0, whole
+    assert all(p <= 0 for p in logprobs.token_logprobs), logprobs
+    assert streamed("In a small town") == whole.choices[0].text, "stream differs from the whole"
+    pieces = [c.choices[0] for c in complete("In a small town", stream=True, logprobs=2) if c.choices]
+    together = [p for c in pieces if c.logprobs for p in c.logprobs.token_logprobs]
+    assert len(together) == len(logprobs.tokens), (together, logprobs)
+
+
+def check_chat():
+    messages = [dict(role="user", content="How many apples?")]
+    whole = client.chat.completions.create(messages=messages, **COMMON).choices[0].message
+    assert whole.role == "assistant", whole
+    stream = client.chat.completions.create(messages=messages, stream=True, **COMMON)
+    text = "".join(c.choices[0].delta.content or "" for c in stream if c.choices)
+    assert text == whole.content, (text, whole)
+
+
+def expect(error, **request):
+    try:
+        client.completions.create(**{**COMMON, "prompt": "a", **request})
+    except error as e:
+        assert "message" in e.response.json()["error"], e.response.text
+        return
+    sys.exit(f"check_openai_client: {request} was accepted")
+
+
+def check_parallel():
+    prompts = ["In a small town", "Tom has 12 apples", "def f(x):", "Once"]
+    alone = [streamed(p) for p in prompts]
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(streamed, prompts)) == alone, "parallel streams differ from lone ones"
+
+
+assert [m.id for m in client.models.list()] == ["small"]
+check_completions()
+check_chat()
+expect(openai.NotFoundError, model="other")
+expect(openai.BadRequestError, temperature=-1)
+check_parallel()
+print(f"openai {openai.__version__}: models, completions, chat, errors, 4 parallel streams agree")
