@@ -1,4 +1,4 @@
-// The balance of one step, for the log line and for metrics.jsonl.
+// The balance of one step: for the log line, for metrics.jsonl, and as a picture.
 #pragma once
 
 #include <cstdint>
@@ -11,6 +11,7 @@ namespace moge::train {
 
 struct BalanceLog {
   std::string line, json, table;
+  std::string svg;  ///< on the most devices that hold whole groups; empty where none do
 };
 BalanceLog log_balance(const ModelConfig& config, const ExpertCounts& counts, int64_t tokens);
 

@@ -111,6 +111,7 @@ class Session {
   double peak_gflops_ = 0, flops_per_token_ = 0;
   Summary summary_;
   int64_t nan_iterations_ = 0, last_saved_ = -1;
+  std::string balance_svg_;
   double trained_s_ = 0;
   Clock::time_point began_ = Clock::now();
   std::future<fs::path> saving_;
@@ -226,6 +227,8 @@ Summary Session::run() {
   if (summary_.exit_reason.empty() && last > first) validate(summary_.steps);
   if (summary_.steps != last_saved_) save(summary_.steps);
   wait_for_save();
+  if (!config_.run.save.empty() && !balance_svg_.empty())
+    write_file(fs::path(config_.run.save) / "balance.svg", balance_svg_);
   if (!summary_.exit_reason.empty()) listener_.line(summary_.exit_reason);
   if (start_.checkpoint && summary_.checkpoint.empty())
     summary_.checkpoint = start_.checkpoint->string();
@@ -278,6 +281,7 @@ void Session::report_step(int64_t step, const StepResult& result, double step_s,
     const BalanceLog balance = log_balance(start_.source.config, counts_, tokens);
     report.balance_json = balance.json;
     summary_.balance_table = balance.table;
+    balance_svg_ = balance.svg;
     report.balance_line = balance.line;
   }
   if (metrics_) metrics_->append(to_json(report));
