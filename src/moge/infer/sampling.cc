@@ -37,6 +37,7 @@ void SamplingParams::validate(int64_t vocab_size) const {
   check(top_k >= 0, "top_k is {}, must be 0 (off) or more", top_k);
   check(top_p > 0 && top_p <= 1, "top_p is {}, must be in (0, 1]", top_p);
   check(min_p >= 0 && min_p <= 1, "min_p is {}, must be in [0, 1]", min_p);
+  check(typical_p > 0 && typical_p <= 1, "typical_p is {}, must be in (0, 1]", typical_p);
   check(repetition_penalty > 0 && repetition_penalty <= 100,
         "repetition_penalty is {}, must be in (0, 100]", repetition_penalty);
   check(std::abs(presence_penalty) <= 2, "presence_penalty is {}, must be in [-2, 2]",
@@ -110,17 +111,52 @@ void Sampler::keep_candidates(std::span<const float> logits_V, const SamplingPar
   std::sort(candidates_.begin(), candidates_.end(), likelier);
 }
 
-void Sampler::cut_by_probability(const SamplingParams& params) {
+/// Turns the sorted scaled logits into weights relative to the first and returns their sum.
+double Sampler::weigh_candidates() {
   const float peak = candidates_.front().first;
   double total = 0;
   for (auto& [weight, id] : candidates_) {
     weight = std::exp(weight - peak);
     total += weight;
   }
+  return total;
+}
+
+/// Keeps the tokens whose surprise is nearest to the entropy, up to the mass `typical_p`.
+void Sampler::cut_by_typicality(double typical_p) {
+  double total = 0, weighted_logs = 0;
+  for (const auto& [weight, id] : candidates_) {
+    total += weight;
+    if (weight > 0) weighted_logs += weight * std::log(static_cast<double>(weight));
+  }
+  // Surprise minus entropy: the logarithm of the sum stands in both and cancels.
+  const double mean_log = weighted_logs / total;
+  const auto distance = [mean_log](float weight) {
+    return std::abs(std::log(static_cast<double>(weight)) - mean_log);
+  };
+  std::sort(candidates_.begin(), candidates_.end(), [&](const auto& a, const auto& b) {
+    const double of_a = distance(a.first), of_b = distance(b.first);
+    return of_a != of_b ? of_a < of_b : a.second < b.second;
+  });
+  size_t keep = 0;
+  for (double mass = 0; keep < candidates_.size() && mass < typical_p * total; ++keep)
+    mass += candidates_[keep].first;
+  candidates_.resize(std::max<size_t>(keep, 1));
+  std::sort(candidates_.begin(), candidates_.end(), likelier);
+}
+
+void Sampler::cut_by_probability(const SamplingParams& params) {
+  double total = weigh_candidates();
+  if (params.typical_p < 1) {
+    cut_by_typicality(params.typical_p);
+    total = 0;
+    for (const auto& [weight, id] : candidates_) total += weight;
+  }
+  const float least = params.min_p * candidates_.front().first;
   size_t keep = 0;
   double mass = 0;
   for (const auto& [weight, id] : candidates_) {
-    if (keep > 0 && (mass >= params.top_p * total || weight < params.min_p)) break;
+    if (keep > 0 && (mass >= params.top_p * total || weight < least)) break;
     mass += weight;
     ++keep;
   }

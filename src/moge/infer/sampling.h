@@ -17,6 +17,7 @@ struct SamplingParams {
   int64_t top_k = 0;                ///< 0 = off
   float top_p = 1.0f;               ///< 1 = off
   float min_p = 0.0f;               ///< 0 = off
+  float typical_p = 1.0f;           ///< locally typical sampling, before top_p; 1 = off
   float repetition_penalty = 1.0f;  ///< over prompt and output; 1 = off
   float presence_penalty = 0.0f;    ///< over output
   float frequency_penalty = 0.0f;   ///< over output
@@ -61,6 +62,8 @@ class Sampler {
                 std::span<const int32_t> history, int64_t prompt_tokens);
   int32_t draw(std::span<const float> logits_V, const SamplingParams& params, double uniform);
   void keep_candidates(std::span<const float> logits_V, const SamplingParams& params);
+  double weigh_candidates();
+  void cut_by_typicality(double typical_p);
   void cut_by_probability(const SamplingParams& params);
 
   std::vector<int32_t> counts_V_;  // of each token in the output; zero between calls

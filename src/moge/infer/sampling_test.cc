@@ -61,6 +61,33 @@ TEST(Sampler, FiltersKeepWhatTheyPromise) {
   EXPECT_EQ(shares(logits, {.temperature = 1}).size(), 4u);
 }
 
+TEST(Sampler, TypicalKeepsTheTokensWhoseSurpriseIsNearestToTheEntropy) {
+  // Shares 0.1, 0.2, 0.3, 0.4: entropy 1.280, surprises 2.303, 1.609, 1.204, 0.916, so the order of
+  // distance is token 2 (0.076), 1 (0.330), 3 (0.364), 0 (1.023).
+  const std::vector<float> logits = {std::log(1.0f), std::log(2.0f), std::log(3.0f),
+                                     std::log(4.0f)};
+  const auto kept = [&](SamplingParams params) {
+    params.temperature = 1;
+    std::vector<int32_t> ids;
+    for (const auto& [id, share] : shares(logits, params)) ids.push_back(id);
+    return ids;
+  };
+  EXPECT_EQ(kept({.typical_p = 0.29f}), (std::vector<int32_t>{2}));
+  EXPECT_EQ(kept({.typical_p = 0.49f}), (std::vector<int32_t>{1, 2}));
+  EXPECT_EQ(kept({.typical_p = 0.89f}), (std::vector<int32_t>{1, 2, 3}));
+  EXPECT_EQ(kept({.typical_p = 1.0f}), (std::vector<int32_t>{0, 1, 2, 3}));
+  EXPECT_EQ(kept({.min_p = 0.7f, .typical_p = 0.49f}), (std::vector<int32_t>{2}));
+  EXPECT_NEAR(shares(logits, {.temperature = 1, .typical_p = 0.49f}).at(2), 0.6, 0.03);
+}
+
+TEST(Sampler, TypicalNeverChoosesABannedToken) {
+  for (int32_t length = 1; length < 40; ++length)
+    EXPECT_EQ(sample({5, 0, 0}, {.temperature = 1, .typical_p = 0.9f},
+                     std::vector<int32_t>(static_cast<size_t>(length), 0), 1, {0, 2})
+                  .id,
+              1);
+}
+
 TEST(Sampler, ADrawIsAFunctionOfSeedAndIndexOnly) {
   const std::vector<float> logits(50, 0.0f);
   const SamplingParams params{.temperature = 1, .seed = 3};
@@ -118,6 +145,8 @@ TEST(SamplingParams, EveryWrongValueIsRefusedByName) {
   EXPECT_NE(message({.top_p = 0}).find("top_p"), std::string::npos);
   EXPECT_NE(message({.top_p = std::nanf("")}).find("top_p"), std::string::npos);
   EXPECT_NE(message({.min_p = 2}).find("min_p"), std::string::npos);
+  EXPECT_NE(message({.typical_p = 0}).find("typical_p"), std::string::npos);
+  EXPECT_NE(message({.typical_p = 1.5f}).find("typical_p"), std::string::npos);
   EXPECT_NE(message({.repetition_penalty = 0}).find("repetition_penalty"), std::string::npos);
   EXPECT_NE(message({.presence_penalty = 3}).find("presence_penalty"), std::string::npos);
   EXPECT_NE(message({.frequency_penalty = -3}).find("frequency_penalty"), std::string::npos);
