@@ -57,7 +57,8 @@ void serve_model(ServeOptions& options, Run& run) {
       .chat_template = session.chat_template(),
       .engine = session.engine(),
       .max_num_seqs = options.engine.max_num_seqs,
-      .api_keys = options.api_keys};
+      .api_keys = options.api_keys,
+      .isa = std::string(run.table().isa)};
   serve::HttpServer server(service, options.server);
   run.note(fmt::format("{}: {:.1f} MB of weights, context {}", service.model_name,
                        static_cast<double>(session.weight_bytes()) / 1e6,

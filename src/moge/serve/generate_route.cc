@@ -2,7 +2,9 @@
 
 #include <atomic>
 #include <boost/asio/this_coro.hpp>
+#include <chrono>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <utility>
 #include <variant>
 
@@ -15,9 +17,12 @@ namespace {
 
 struct ClientLeft {};
 
+using Clock = std::chrono::steady_clock;
+
 struct Event {
   size_t answer = 0;
   std::variant<infer::TextPiece, infer::TextEnd, ClientLeft> what;
+  Clock::time_point at = Clock::now();  // on the engine's thread
 };
 
 /// A request's answers in the engine. Cancels on destruction what still runs.
@@ -26,19 +31,51 @@ class Running {
   Running(const Service& service, const GenerateRequest& request,
           std::vector<std::vector<int32_t>> prompts, asio::any_io_executor executor)
       : service_(service), queue_(std::make_shared<EventQueue<Event>>(std::move(executor))) {
-    for (const std::vector<int32_t>& prompt : prompts)
-      for (int i = 0; i < request.n; ++i) start(service.make_request(request, prompt, i));
+    try {
+      for (const std::vector<int32_t>& prompt : prompts)
+        for (int i = 0; i < request.n; ++i) start(service.make_request(request, prompt, i));
+    } catch (...) {  // the queue is full, say: what has been queued must not run for nobody
+      cancel();
+      throw;
+    }
+    last_token_.resize(ids_.size());
   }
-  ~Running() {
-    for (infer::RequestId id : ids_) service_.engine.cancel(id);
-  }
+  ~Running() { cancel(); }
   Running(const Running&) = delete;
   Running& operator=(const Running&) = delete;
 
   size_t count() const { return ids_.size(); }
   std::shared_ptr<EventQueue<Event>> queue() { return queue_; }
 
+  /// The next event, counted in the service's metrics.
+  asio::awaitable<Event> next() {
+    Event event = co_await queue_->pop();
+    if (std::holds_alternative<infer::TextPiece>(event.what)) {
+      std::optional<Clock::time_point>& last = last_token_[event.answer];
+      if (last)
+        service_.metrics->inter_token_latency.observe(
+            std::chrono::duration<double>(event.at - *last).count());
+      last = event.at;
+    } else if (const auto* end = std::get_if<infer::TextEnd>(&event.what)) {
+      count_end(end->finish);
+    }
+    co_return event;
+  }
+
  private:
+  void cancel() {
+    for (infer::RequestId id : ids_) service_.engine.cancel(id);
+  }
+
+  void count_end(const infer::FinishEvent& finish) {
+    Metrics& metrics = *service_.metrics;
+    if (finish.reason == infer::FinishReason::kStop) ++metrics.stopped;
+    if (finish.reason == infer::FinishReason::kLength) ++metrics.at_length;
+    const double first = finish.queue_s + finish.prompt_s;
+    if (finish.output_tokens > 0) metrics.time_to_first_token.observe(first);
+    metrics.e2e_latency.observe(first + finish.decode_s);
+  }
+
   void start(infer::Request request) {
     const size_t index = ids_.size();
     std::vector<std::string> stops = request.sampling.stop;
@@ -57,6 +94,7 @@ class Running {
   const Service& service_;
   std::shared_ptr<EventQueue<Event>> queue_;
   std::vector<infer::RequestId> ids_;
+  std::vector<std::optional<Clock::time_point>> last_token_;  // of each answer
 };
 
 /// Writes what one event means to a streaming client; false when it has left.
@@ -85,7 +123,7 @@ asio::awaitable<void> stream(Connection& connection, const ResponseWriter& write
   std::vector<Answer> answers(running.count());
   co_await connection.begin_events();
   for (size_t ended = 0; ended < answers.size();) {
-    const Event event = co_await running.queue()->pop();
+    const Event event = co_await running.next();
     if (std::holds_alternative<ClientLeft>(event.what)) co_return;
     if (!co_await write_event(connection, writer, kind, event, answers[event.answer])) co_return;
     if (std::holds_alternative<infer::TextEnd>(event.what)) ++ended;
@@ -99,7 +137,7 @@ asio::awaitable<void> stream(Connection& connection, const ResponseWriter& write
 asio::awaitable<std::optional<std::vector<Answer>>> collect(Running& running) {
   std::vector<Answer> answers(running.count());
   for (size_t ended = 0; ended < answers.size();) {
-    Event event = co_await running.queue()->pop();
+    Event event = co_await running.next();
     Answer& answer = answers[event.answer];
     if (std::holds_alternative<ClientLeft>(event.what)) co_return std::nullopt;
     if (auto* piece = std::get_if<infer::TextPiece>(&event.what)) {

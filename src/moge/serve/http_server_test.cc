@@ -74,9 +74,11 @@ class Server : public testing::Test {
     runner_ = std::make_unique<infer::ModelRunner>(
         pool_, kernels::choose_table(), loaded_.model,
         infer::RunnerOptions{.max_tokens = 64, .max_sequences = 8, .num_pages = 32});
-    engine_ = std::make_unique<infer::Engine>(
-        *runner_, infer::EngineOptions{
-                      .max_model_len = kContext, .max_num_seqs = 8, .max_num_batched_tokens = 64});
+    engine_ =
+        std::make_unique<infer::Engine>(*runner_, infer::EngineOptions{.max_model_len = kContext,
+                                                                       .max_num_seqs = 8,
+                                                                       .max_num_batched_tokens = 64,
+                                                                       .max_queue = 24});
     service_ = std::make_unique<Service>(Service{.model_name = "tiny",
                                                  .config = loaded_.model.config,
                                                  .tokenizer = *tokenizer_,
@@ -184,6 +186,39 @@ TEST_F(Server, WantsOneOfItsKeys) {
                             "Authorization: first", "Authorization: Bearer "})
     EXPECT_EQ(with(wrong), 401) << wrong;
   EXPECT_EQ(status_of(request("OPTIONS /v1/models HTTP/1.1")), 204);
+}
+
+TEST_F(Server, CountsWhatItDoes) {
+  post("/v1/completions", R"({"prompt":"abc","max_tokens":5,"ignore_eos":true})");
+  engine_->drain();
+  const std::string text = get("/metrics");
+  EXPECT_EQ(status_of(text), 200);
+  EXPECT_NE(text.find("Content-Type: text/plain; version=0.0.4"), std::string::npos);
+  const std::string labels = R"({model_name="tiny",engine="0"})";
+  for (const std::string& line :
+       {"vllm:num_requests_running" + labels + " 0", "vllm:prompt_tokens_total" + labels + " 3",
+        "vllm:generation_tokens_total" + labels + " 5",
+        "vllm:time_to_first_token_seconds_count" + labels + " 1",
+        "vllm:inter_token_latency_seconds_count" + labels + " 4",
+        "vllm:e2e_request_latency_seconds_count" + labels + " 1",
+        std::string(R"(vllm:request_success_total{model_name="tiny",engine="0",)"
+                    R"(finished_reason="length"} 1)"),
+        std::string(R"(vllm:e2e_request_latency_seconds_bucket{model_name="tiny",engine="0",)"
+                    R"(le="+Inf"} 1)"),
+        std::string("llamacpp:tokens_predicted_total 5"),
+        std::string("# TYPE vllm:e2e_request_latency_seconds histogram")})
+    EXPECT_NE(text.find("\n" + line + "\n"), std::string::npos) << line << "\n" << text;
+}
+
+TEST_F(Server, AFullQueueIsSaidAndLeavesNothingBehind) {
+  const std::string refused =
+      post("/v1/completions", R"({"prompt":"x","n":128,"max_tokens":90,"ignore_eos":true})");
+  EXPECT_EQ(status_of(refused), 429) << refused;
+  EXPECT_NE(refused.find("Retry-After: "), std::string::npos);
+  EXPECT_EQ(body_of(refused)["error"]["code"], "queue_full");
+  engine_->drain();
+  EXPECT_LT(engine_->stats().output_tokens, 128 * 90 / 8);  // cancelled, not computed to the end
+  EXPECT_EQ(status_of(post("/v1/completions", R"({"prompt":"x","max_tokens":1})")), 200);
 }
 
 TEST_F(Server, CompletesWholeAndStreamedWithTheSameText) {

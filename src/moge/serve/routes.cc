@@ -105,6 +105,10 @@ asio::awaitable<void> dispatch(const Service& service, Connection& connection,
   } else if (path == "/v1/chat/completions") {
     require_method(request, http::verb::post);
     co_await chat(service, connection, request.body());
+  } else if (path == "/metrics") {
+    require_get(request);
+    co_await connection.send(200, "text/plain; version=0.0.4; charset=utf-8",
+                             metrics_text(service));
   } else if (path == "/") {
     require_get(request);
     co_await connection.send(200, "text/html; charset=utf-8",

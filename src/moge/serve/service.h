@@ -11,6 +11,7 @@
 #include "moge/infer/engine.h"
 #include "moge/infer/text_sink.h"
 #include "moge/serve/api_request.h"
+#include "moge/serve/metrics.h"
 #include "moge/text/chat_template.h"
 #include "moge/text/tokenizer.h"
 
@@ -24,6 +25,8 @@ struct Service {
   infer::Engine& engine;
   int64_t max_num_seqs = 1;           ///< llama.cpp's slots
   std::vector<std::string> api_keys;  ///< any of them opens the API; none: it is open
+  std::string isa;                    ///< of the kernels, for /metrics
+  std::shared_ptr<Metrics> metrics = std::make_shared<Metrics>();
   std::time_t created = std::time(nullptr);
 
   /// 404 unless `name` is empty or the served model's.

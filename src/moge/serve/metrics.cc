@@ -1,0 +1,112 @@
+#include "moge/serve/metrics.h"
+
+#include <algorithm>
+
+#include "moge/core/error.h"
+#include "moge/serve/service.h"
+
+namespace moge::serve {
+
+namespace {
+
+void write_head(std::string& out, std::string_view name, std::string_view type,
+                std::string_view help) {
+  out += fmt::format("# HELP {} {}\n# TYPE {} {}\n", name, help, name, type);
+}
+
+void write_one(std::string& out, std::string_view name, std::string_view type,
+               std::string_view help, std::string_view labels, double value) {
+  write_head(out, name, type, help);
+  out += labels.empty() ? fmt::format("{} {}\n", name, value)
+                        : fmt::format("{}{{{}}} {}\n", name, labels, value);
+}
+
+/// As the text format wants a label's value: backslash, quote and line end escaped.
+std::string escaped(std::string_view text) {
+  std::string out;
+  for (char c : text) {
+    if (c == '\\' || c == '"') out += '\\';
+    if (c == '\n') {
+      out += "\\n";
+    } else {
+      out += c;
+    }
+  }
+  return out;
+}
+
+void write_vllm(std::string& out, const infer::EngineStats& stats, const Metrics& metrics,
+                std::string_view labels) {
+  const auto gauge = [&](const char* name, const char* help, double value) {
+    write_one(out, name, "gauge", help, labels, value);
+  };
+  const auto counter = [&](const char* name, const char* help, int64_t value) {
+    write_one(out, name, "counter", help, labels, static_cast<double>(value));
+  };
+  const double pages = static_cast<double>(std::max<int64_t>(1, stats.pages_total));
+  gauge("vllm:num_requests_running", "Requests in the step.", static_cast<double>(stats.running));
+  gauge("vllm:num_requests_waiting", "Requests in the queue.", static_cast<double>(stats.waiting));
+  gauge("vllm:kv_cache_usage_perc", "Part of the KV pages in use; 1 is all.",
+        static_cast<double>(stats.pages_used) / pages);
+  counter("vllm:prompt_tokens_total", "Prompt tokens of ended requests.", stats.prompt_tokens);
+  counter("vllm:generation_tokens_total", "Output tokens of ended requests.", stats.output_tokens);
+  write_head(out, "vllm:request_success_total", "counter", "Requests answered, by reason of end.");
+  out += fmt::format("vllm:request_success_total{{{},finished_reason=\"stop\"}} {}\n", labels,
+                     metrics.stopped);
+  out += fmt::format("vllm:request_success_total{{{},finished_reason=\"length\"}} {}\n", labels,
+                     metrics.at_length);
+  metrics.time_to_first_token.write(out, "vllm:time_to_first_token_seconds",
+                                    "From a request's arrival to its first token.", labels);
+  metrics.inter_token_latency.write(out, "vllm:inter_token_latency_seconds",
+                                    "Between two tokens of a request.", labels);
+  metrics.e2e_latency.write(out, "vllm:e2e_request_latency_seconds",
+                            "From a request's arrival to its end.", labels);
+}
+
+void write_llama(std::string& out, const infer::EngineStats& stats) {
+  const auto one = [&](const char* name, const char* type, const char* help, int64_t value) {
+    write_one(out, name, type, help, {}, static_cast<double>(value));
+  };
+  one("llamacpp:prompt_tokens_total", "counter", "Prompt tokens of ended requests.",
+      stats.prompt_tokens);
+  one("llamacpp:tokens_predicted_total", "counter", "Output tokens of ended requests.",
+      stats.output_tokens);
+  one("llamacpp:n_decode_total", "counter", "Steps of the engine.", stats.steps);
+  one("llamacpp:requests_processing", "gauge", "Requests in the step.", stats.running);
+  one("llamacpp:requests_deferred", "gauge", "Requests in the queue.", stats.waiting);
+}
+
+}  // namespace
+
+void Histogram::observe(double seconds) {
+  const auto bound = std::lower_bound(kBounds.begin(), kBounds.end(), seconds);
+  ++counts_[static_cast<size_t>(bound - kBounds.begin())];
+  sum_ += seconds;
+}
+
+void Histogram::write(std::string& out, std::string_view name, std::string_view help,
+                      std::string_view labels) const {
+  write_head(out, name, "histogram", help);
+  int64_t below = 0;
+  for (size_t i = 0; i < counts_.size(); ++i) {
+    below += counts_[i];
+    const std::string bound = i < kBounds.size() ? fmt::format("{}", kBounds[i]) : "+Inf";
+    out += fmt::format("{}_bucket{{{},le=\"{}\"}} {}\n", name, labels, bound, below);
+  }
+  out +=
+      fmt::format("{}_sum{{{}}} {}\n{}_count{{{}}} {}\n", name, labels, sum_, name, labels, below);
+}
+
+std::string metrics_text(const Service& service) {
+  const infer::EngineStats stats = service.engine.stats();
+  const std::string labels =
+      fmt::format("model_name=\"{}\",engine=\"0\"", escaped(service.model_name));
+  std::string out;
+  write_vllm(out, stats, *service.metrics, labels);
+  write_llama(out, stats);
+  write_one(out, "moge:build_info", "gauge", "The program and the instruction set it uses.",
+            fmt::format("version=\"{}\",isa=\"{}\"", MOGE_VERSION, escaped(service.isa)), 1);
+  return out;
+}
+
+}  // namespace moge::serve
