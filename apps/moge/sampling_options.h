@@ -12,8 +12,8 @@ namespace moge {
 
 struct SamplingOptions {
   int64_t predict = 128, top_k = 0, logprobs = -1;
-  double temp = 0.0, top_p = 1.0, min_p = 0.0, repeat_penalty = 1.0, presence_penalty = 0.0,
-         frequency_penalty = 0.0;
+  double temp = 0.0, top_p = 1.0, min_p = 0.0, typical_p = 1.0, repeat_penalty = 1.0,
+         presence_penalty = 0.0, frequency_penalty = 0.0;
   bool ignore_eos = false;
   std::vector<std::string> stop;
 
@@ -23,6 +23,9 @@ struct SamplingOptions {
     v("top-k", top_k, "draw from the k likeliest tokens; 0: off").at_least(0);
     v("top-p", top_p, "draw from the likeliest tokens that make up this share").between(0, 1);
     v("min-p", min_p, "no token below this share of the likeliest one's").between(0, 1);
+    v("typical-p", typical_p, "locally typical tokens of this total probability; 1: off")
+        .between(1e-6, 1)
+        .also("typical");
     v("repeat-penalty", repeat_penalty, "divides the logits of tokens seen before; 1: off")
         .also("repetition-penalty");
     v("presence-penalty", presence_penalty, "off the logits of tokens in the answer");
@@ -37,6 +40,7 @@ struct SamplingOptions {
             .top_k = top_k,
             .top_p = static_cast<float>(top_p),
             .min_p = static_cast<float>(min_p),
+            .typical_p = static_cast<float>(typical_p),
             .repetition_penalty = static_cast<float>(repeat_penalty),
             .presence_penalty = static_cast<float>(presence_penalty),
             .frequency_penalty = static_cast<float>(frequency_penalty),

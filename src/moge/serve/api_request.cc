@@ -139,6 +139,7 @@ void read_sampling(const json& body, infer::SamplingParams& s) {
   s.top_k = read_integer(body, "top_k", 0);
   if (s.top_k == -1) s.top_k = 0;  // vLLM's spelling of "off"
   s.min_p = static_cast<float>(read_number(body, "min_p", 0.0));
+  s.typical_p = static_cast<float>(read_number(body, "typical_p", 1.0));
   s.repetition_penalty = static_cast<float>(read_number(body, "repetition_penalty", 1.0));
   s.presence_penalty = static_cast<float>(read_number(body, "presence_penalty", 0.0));
   s.frequency_penalty = static_cast<float>(read_number(body, "frequency_penalty", 0.0));

@@ -35,7 +35,8 @@ std::pair<int, std::string> with_field(const std::string& field) {
 TEST(CompletionRequest, ReadsEveryField) {
   const CompletionRequest request = parse_completion_request(R"({
     "model": "m", "prompt": "once", "max_tokens": 7, "temperature": 0.5, "top_p": 0.9, "top_k": 5,
-    "min_p": 0.1, "repetition_penalty": 1.1, "presence_penalty": 0.2, "frequency_penalty": 0.3,
+    "min_p": 0.1, "typical_p": 0.9,
+    "repetition_penalty": 1.1, "presence_penalty": 0.2, "frequency_penalty": 0.3,
     "seed": 11, "n": 2, "stream": true, "stream_options": {"include_usage": true},
     "logit_bias": {"3": -5}, "stop": ["a", "b"], "stop_token_ids": [4], "ignore_eos": true,
     "min_tokens": 2, "logprobs": 3, "return_routed_experts": true, "user": "someone"})");
@@ -47,6 +48,7 @@ TEST(CompletionRequest, ReadsEveryField) {
   EXPECT_FLOAT_EQ(request.sampling.top_p, 0.9f);
   EXPECT_EQ(request.sampling.top_k, 5);
   EXPECT_FLOAT_EQ(request.sampling.min_p, 0.1f);
+  EXPECT_FLOAT_EQ(request.sampling.typical_p, 0.9f);
   EXPECT_FLOAT_EQ(request.sampling.repetition_penalty, 1.1f);
   EXPECT_FLOAT_EQ(request.sampling.presence_penalty, 0.2f);
   EXPECT_FLOAT_EQ(request.sampling.frequency_penalty, 0.3f);

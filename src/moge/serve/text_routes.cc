@@ -70,6 +70,7 @@ Json props(const Service& service) {
                        {"top_k", s.top_k},
                        {"top_p", s.top_p},
                        {"min_p", s.min_p},
+                       {"typical_p", s.typical_p},
                        {"repeat_penalty", s.repetition_penalty}};
   return {{"default_generation_settings",
            {{"n_ctx", service.engine.max_model_len()}, {"params", params}}},
