@@ -1,5 +1,7 @@
 #include "moge/tensor/tensor.h"
 
+#include <algorithm>
+
 namespace moge {
 
 int64_t size_of(DType dtype) {
@@ -92,5 +94,6 @@ Tensor Tensor::reshape(std::initializer_list<int64_t> new_shape) const {
 
 fmt::format_context::iterator fmt::formatter<moge::Tensor>::format(const moge::Tensor& tensor,
                                                                    format_context& context) const {
-  return fmt::format_to(context.out(), "{}", tensor.to_string());
+  const std::string text = tensor.to_string();
+  return std::copy(text.begin(), text.end(), context.out());
 }
