@@ -33,6 +33,7 @@ def stream(request):
 
 
 alone = [stream(r) for r in REQUESTS]
+assert sum(map(len, alone)) > 20, f"the answers are nearly empty: {alone}"
 threads, start = status("Threads"), time.monotonic()
 barrier = Barrier(200)
 
