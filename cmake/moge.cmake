@@ -9,7 +9,8 @@ set(CMAKE_CXX_FLAGS_DEBUG "-O0 -g")
 set(CMAKE_CXX_FLAGS_SANITIZE "-O1 -g1 -fno-omit-frame-pointer")
 if(MOGE_SANITIZE)
   target_compile_options(moge_flags INTERFACE -fsanitize=${MOGE_SANITIZE}
-                                              -fno-sanitize-recover=undefined)
+                                              -fno-sanitize-recover=undefined
+    $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>)  # false ones: sanitizers change the flow
   target_link_options(moge_flags INTERFACE -fsanitize=${MOGE_SANITIZE})
 endif()
 
