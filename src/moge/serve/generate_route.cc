@@ -35,12 +35,12 @@ class Running {
       for (const std::vector<int32_t>& prompt : prompts)
         for (int i = 0; i < request.n; ++i) start(service.make_request(request, prompt, i));
     } catch (...) {  // the queue is full, say: what has been queued must not run for nobody
-      cancel();
+      leave();
       throw;
     }
     last_token_.resize(ids_.size());
   }
-  ~Running() { cancel(); }
+  ~Running() { leave(); }
   Running(const Running&) = delete;
   Running& operator=(const Running&) = delete;
 
@@ -63,8 +63,9 @@ class Running {
   }
 
  private:
-  void cancel() {
+  void leave() {
     for (infer::RequestId id : ids_) service_.engine.cancel(id);
+    queue_->close();
   }
 
   void count_end(const infer::FinishEvent& finish) {
