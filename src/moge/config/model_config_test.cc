@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "moge/core/error.h"
+#include "moge/core/test_errors.h"
 
 namespace moge {
 namespace {
@@ -32,12 +33,7 @@ ModelConfig parse(const json& value) { return parse_model_config(value, "test.js
 
 /// The message of the error that `value` causes, "" if none.
 std::string error_of(const json& value) {
-  try {
-    parse(value);
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "";
+  return message_of([&] { parse(value); });
 }
 json with(json value, const char* key, const json& entry) {
   value[key] = entry;

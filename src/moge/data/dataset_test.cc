@@ -4,25 +4,15 @@
 #include <unistd.h>
 
 #include <filesystem>
-#include <functional>
 #include <numeric>
 
-#include "moge/core/error.h"
 #include "moge/core/files.h"
+#include "moge/core/test_errors.h"
 #include "moge/data/prepare.h"
 #include "moge/data/test_tokenizer.h"
 
 namespace moge::data {
 namespace {
-
-std::string message_of(const std::function<void()>& f) {
-  try {
-    f();
-  } catch (const Error& e) {
-    return e.what();
-  }
-  return "";
-}
 
 class DatasetTest : public ::testing::Test {
  protected:

@@ -13,9 +13,9 @@
 #include <set>
 #include <sstream>
 
-#include "moge/core/error.h"
 #include "moge/core/files.h"
 #include "moge/core/rng.h"
+#include "moge/core/test_errors.h"
 #include "moge/data/arithmetic.h"
 #include "moge/data/python_code.h"
 #include "moge/data/stories.h"
@@ -35,15 +35,6 @@ DomainWeights only(Domain domain) {
   DomainWeights weights{{0, 0, 0}};
   weights.weight[static_cast<int>(domain)] = 1;
   return weights;
-}
-
-std::string message_of(const std::function<void()>& f) {
-  try {
-    f();
-  } catch (const Error& e) {
-    return e.what();
-  }
-  return "";
 }
 
 TEST(Filler, FillsSlotsArticlesAndAlternatives) {

@@ -5,23 +5,14 @@
 
 #include <cstring>
 #include <filesystem>
-#include <functional>
 #include <limits>
 
 #include "moge/core/error.h"
 #include "moge/core/files.h"
+#include "moge/core/test_errors.h"
 
 namespace moge::data {
 namespace {
-
-std::string message_of(const std::function<void()>& f) {
-  try {
-    f();
-  } catch (const Error& e) {
-    return e.what();
-  }
-  return "";
-}
 
 class IndexedDatasetTest : public ::testing::Test {
  protected:

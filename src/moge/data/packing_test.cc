@@ -3,24 +3,15 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <functional>
 #include <map>
 #include <numeric>
 #include <set>
 
 #include "moge/core/error.h"
+#include "moge/core/test_errors.h"
 
 namespace moge::data {
 namespace {
-
-std::string message_of(const std::function<void()>& f) {
-  try {
-    f();
-  } catch (const Error& e) {
-    return e.what();
-  }
-  return "";
-}
 
 /// Document d holds the tokens 100 d, 100 d + 1, ...
 std::shared_ptr<const Documents> numbered(const std::vector<int>& lengths) {

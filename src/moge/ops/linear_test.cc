@@ -12,6 +12,7 @@
 #include <type_traits>
 #include <vector>
 
+#include "moge/core/test_errors.h"
 #include "moge/kernels/ref/gemm.h"
 
 namespace moge {
@@ -406,16 +407,6 @@ TEST(LinearSpecification, GradientsEqualComplexSteps) {
   for (int64_t i = 0; i < R * K; ++i) EXPECT_NEAR(derivative(xc[i]), dx[i], 1e-12);
   for (int64_t i = 0; i < E * N * K; ++i) EXPECT_NEAR(derivative(wc[i]), dw[i], 1e-12);
   for (int64_t i = 0; i < N; ++i) EXPECT_NEAR(derivative(bc[i]), dbias[i], 1e-12);
-}
-
-/// Message of the Error that `call` throws.
-std::string message_of(const auto& call) {
-  try {
-    call();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "(nothing thrown)";
 }
 
 class LinearErrors : public ::testing::Test {

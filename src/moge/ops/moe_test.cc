@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "moge/core/rng.h"
+#include "moge/core/test_errors.h"
 #include "moge/kernels/ref/permute.h"
 #include "moge/ops/elementwise.h"
 
@@ -208,17 +209,6 @@ TEST_P(Moe, NormAndSwigluDoNotDependOnTheBatch) {
     EXPECT_EQ(std::memcmp(one_norm.data(), norm.data() + t * D, D * 4), 0);
     EXPECT_EQ(std::memcmp(one_act.data(), act.data() + t * D / 2, D / 2 * 4), 0);
   }
-}
-
-/// The sentence of the error that `call` must throw.
-template <class Call>
-std::string message_of(Call call) {
-  try {
-    call();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "no error";
 }
 
 TEST(MoeErrors, NameTheNumbers) {

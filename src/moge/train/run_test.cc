@@ -10,6 +10,7 @@
 #include "moge/config/model_choice.h"
 #include "moge/core/error.h"
 #include "moge/core/files.h"
+#include "moge/core/test_errors.h"
 #include "moge/train/batches.h"
 #include "moge/train/mock_data.h"
 #include "moge/train/run_folder.h"
@@ -82,12 +83,7 @@ class TrainRun : public testing::Test {
     return all;
   }
   std::string refusal(const TrainConfig& config) {
-    try {
-      train(config);
-    } catch (const Error& error) {
-      return error.what();
-    }
-    return "";
+    return message_of([&] { train(config); });
   }
 
   fs::path folder_;
