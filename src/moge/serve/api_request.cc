@@ -2,98 +2,18 @@
 
 #include <charconv>
 #include <cmath>
-#include <initializer_list>
 #include <limits>
 #include <nlohmann/json.hpp>
 
-#include "moge/core/error.h"
-#include "moge/serve/api_error.h"
+#include "moge/serve/request_fields.h"
 
 namespace moge::serve {
 
-using nlohmann::json;
+using json = nlohmann::ordered_json;
 
 namespace {
 
-constexpr int kMaxDepth = 64, kMaxAnswers = 128, kMaxPrompts = 2048, kMaxStops = 16;
-
-template <class... Args>
-void require(bool condition, const char* field, fmt::format_string<Args...> message,
-             Args&&... args) {
-  if (!condition) throw ApiError(400, fmt::format(message, std::forward<Args>(args)...), field);
-}
-
-/// The body as an object; refuses what nests too deep before it is built.
-json parse_body(std::string_view body) {
-  bool too_deep = false;
-  const json::parser_callback_t bound_depth = [&](int depth, json::parse_event_t, json&) {
-    if (depth > kMaxDepth) too_deep = true;
-    return !too_deep;
-  };
-  json parsed;
-  try {
-    parsed = json::parse(body, bound_depth);
-  } catch (const json::parse_error& error) {
-    throw ApiError(400, fmt::format("the body is not JSON: error at byte {}", error.byte));
-  }
-  if (too_deep) throw ApiError(400, fmt::format("the body nests deeper than {}", kMaxDepth));
-  if (!parsed.is_object()) throw ApiError(400, "the body is not a JSON object");
-  return parsed;
-}
-
-/// The value of `key`, or null where it is absent or null.
-const json* find(const json& object, const char* key) {
-  const auto it = object.find(key);
-  return it == object.end() || it->is_null() ? nullptr : &*it;
-}
-
-bool read_bool(const json& object, const char* key, bool otherwise) {
-  const json* value = find(object, key);
-  if (!value) return otherwise;
-  require(value->is_boolean(), key, "{} is not true or false", key);
-  return value->get<bool>();
-}
-
-double read_number(const json& object, const char* key, double otherwise) {
-  const json* value = find(object, key);
-  if (!value) return otherwise;
-  require(value->is_number(), key, "{} is not a number", key);
-  const double number = value->get<double>();
-  require(std::abs(number) <= std::numeric_limits<float>::max(), key, "{} is out of range", key);
-  return number;
-}
-
-int64_t as_integer(const json& value, const char* key) {
-  const bool fits = value.is_number_integer() &&
-                    (!value.is_number_unsigned() ||
-                     value.get<uint64_t>() <= uint64_t{std::numeric_limits<int64_t>::max()});
-  require(fits, key, "{} is not an integer", key);
-  return value.get<int64_t>();
-}
-
-int64_t read_integer(const json& object, const char* key, int64_t otherwise) {
-  const json* value = find(object, key);
-  return value ? as_integer(*value, key) : otherwise;
-}
-
-int64_t read_integer_between(const json& object, const char* key, int64_t otherwise, int64_t low,
-                             int64_t high) {
-  const int64_t value = read_integer(object, key, otherwise);
-  require(value >= low && value <= high, key, "{} is {}, must be between {} and {}", key, value,
-          low, high);
-  return value;
-}
-
-std::string as_text(const json& value, const char* key) {
-  require(value.is_string(), key, "{} is not a string", key);
-  return value.get<std::string>();
-}
-
-int32_t as_token(const json& value, const char* key) {
-  const int64_t id = as_integer(value, key);
-  require(id >= 0 && id <= std::numeric_limits<int32_t>::max(), key, "{} has token id {}", key, id);
-  return static_cast<int32_t>(id);
-}
+constexpr int kMaxAnswers = 128, kMaxPrompts = 2048, kMaxStops = 16;
 
 std::vector<std::string> read_stops(const json& object) {
   const json* value = find(object, "stop");
@@ -122,15 +42,6 @@ std::vector<std::pair<int32_t, float>> read_logit_bias(const json& object) {
     biases.emplace_back(id, bias.get<float>());
   }
   return biases;
-}
-
-/// Fields of OpenAI's API that would change the answer and that this server does not have.
-void refuse_missing_features(const json& body, std::initializer_list<const char*> fields) {
-  for (const char* field : fields) {
-    const json* value = find(body, field);
-    if (!value || *value == json(false) || (value->is_array() && value->empty())) continue;
-    throw ApiError(501, fmt::format("{} is not supported by this server", field), field);
-  }
 }
 
 void read_sampling(const json& body, infer::SamplingParams& s) {

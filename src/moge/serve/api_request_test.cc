@@ -124,6 +124,12 @@ TEST(ChatRequest, ReadsMessagesAndJoinsTextParts) {
   EXPECT_FALSE(parse_chat_request(R"({"messages":[{"role":"user","content":"x"}]})").max_tokens);
 }
 
+TEST(ChatRequest, RefusesObjectsWithTooManyKeys) {
+  std::string keys;
+  for (int i = 0; i < 1025; ++i) keys += "\"" + std::to_string(i) + "\":0,";
+  EXPECT_EQ(chat("{" + keys + R"("messages":[{"role":"user","content":"x"}]})").first, 400);
+}
+
 TEST(ChatRequest, RefusesWrongMessages) {
   using Refusal = std::pair<int, std::string>;
   EXPECT_EQ(chat("{}"), Refusal(400, "messages"));

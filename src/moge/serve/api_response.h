@@ -6,21 +6,13 @@
 #include <string>
 #include <vector>
 
-#include "moge/infer/text_sink.h"
-#include "moge/serve/service.h"
+#include "moge/serve/running.h"
 
 namespace moge::serve {
 
 using Json = nlohmann::ordered_json;
 
 enum class ApiKind { kCompletion, kChat };
-
-/// One answer as it grows.
-struct Answer {
-  std::string text;
-  std::vector<infer::TextPiece> pieces;
-  infer::TextEnd end;
-};
 
 /// Writes the objects of one request.
 class ResponseWriter {

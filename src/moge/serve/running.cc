@@ -1,0 +1,86 @@
+#include "moge/serve/running.h"
+
+#include <utility>
+
+#include "moge/serve/api_error.h"
+
+namespace moge::serve {
+
+Running::Running(const Service& service, const GenerateRequest& request,
+                 std::vector<std::vector<int32_t>> prompts, asio::any_io_executor executor)
+    : service_(service), queue_(std::make_shared<EventQueue<Event>>(std::move(executor))) {
+  try {
+    for (const std::vector<int32_t>& prompt : prompts)
+      for (int i = 0; i < request.n; ++i) start(service.make_request(request, prompt, i));
+  } catch (...) {  // the queue is full, say: what has been queued must not run for nobody
+    leave();
+    throw;
+  }
+  last_token_.resize(ids_.size());
+}
+
+void Running::start(infer::Request request) {
+  const size_t index = ids_.size();
+  std::vector<std::string> stops = request.sampling.stop;
+  auto sink = std::make_shared<infer::TextSink>(
+      service_.tokenizer, std::move(stops),
+      [queue = queue_, index](infer::TextPiece piece) {
+        queue->push({index, std::move(piece)});
+        return true;
+      },
+      [queue = queue_, index](infer::TextEnd end) {
+        queue->push({index, std::move(end)});
+      });
+  ids_.push_back(service_.submit(std::move(request), std::move(sink)));
+}
+
+void Running::leave() {
+  for (infer::RequestId id : ids_) service_.engine.cancel(id);
+  queue_->close();
+}
+
+asio::awaitable<Event> Running::next() {
+  Event event = co_await queue_->pop();
+  if (std::holds_alternative<infer::TextPiece>(event.what)) count_piece(event);
+  if (const auto* end = std::get_if<infer::TextEnd>(&event.what)) count_end(end->finish);
+  co_return event;
+}
+
+void Running::count_piece(const Event& event) {
+  std::optional<Event::Clock::time_point>& last = last_token_[event.answer];
+  if (last)
+    service_.metrics->inter_token_latency.observe(
+        std::chrono::duration<double>(event.at - *last).count());
+  last = event.at;
+}
+
+void Running::count_end(const infer::FinishEvent& finish) {
+  Metrics& metrics = *service_.metrics;
+  if (finish.reason == infer::FinishReason::kStop) ++metrics.stopped;
+  if (finish.reason == infer::FinishReason::kLength) ++metrics.at_length;
+  const double first = finish.queue_s + finish.prompt_s;
+  if (finish.output_tokens > 0) metrics.time_to_first_token.observe(first);
+  metrics.e2e_latency.observe(first + finish.decode_s);
+}
+
+asio::awaitable<std::optional<std::vector<Answer>>> collect(Running& running) {
+  std::vector<Answer> answers(running.count());
+  for (size_t ended = 0; ended < answers.size();) {
+    Event event = co_await running.next();
+    if (std::holds_alternative<ClientLeft>(event.what)) co_return std::nullopt;
+    Answer& answer = answers[event.answer];
+    if (auto* piece = std::get_if<infer::TextPiece>(&event.what)) {
+      answer.text += piece->text;
+      answer.pieces.push_back(std::move(*piece));
+      continue;
+    }
+    answer.end = std::get<infer::TextEnd>(std::move(event.what));
+    answer.text += answer.end.text;
+    if (answer.end.finish.reason == infer::FinishReason::kError)
+      throw ApiError(500, answer.end.finish.error);
+    ++ended;
+  }
+  co_return answers;
+}
+
+}  // namespace moge::serve

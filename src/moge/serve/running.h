@@ -1,0 +1,65 @@
+// A request's answers on their way: what the engine's thread makes of them arrives as events on the
+// network's thread.
+#pragma once
+
+#include "moge/serve/event_queue.h"  // before Boost's own
+
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <variant>
+#include <vector>
+
+#include "moge/infer/text_sink.h"
+#include "moge/serve/service.h"
+
+namespace moge::serve {
+
+struct ClientLeft {};
+
+struct Event {
+  using Clock = std::chrono::steady_clock;
+  size_t answer = 0;
+  std::variant<infer::TextPiece, infer::TextEnd, ClientLeft> what;
+  Clock::time_point at = Clock::now();  // on the engine's thread
+};
+
+/// One answer as it grows.
+struct Answer {
+  std::string text;
+  std::vector<infer::TextPiece> pieces;
+  infer::TextEnd end;
+};
+
+/// Cancels on destruction what still runs.
+class Running {
+ public:
+  /// `request.n` answers for each prompt. Throws what Service::submit throws; then none runs.
+  Running(const Service& service, const GenerateRequest& request,
+          std::vector<std::vector<int32_t>> prompts, asio::any_io_executor executor);
+  ~Running() { leave(); }
+  Running(const Running&) = delete;
+  Running& operator=(const Running&) = delete;
+
+  size_t count() const { return ids_.size(); }
+  std::shared_ptr<EventQueue<Event>> queue() { return queue_; }
+
+  /// The next event, counted in the service's metrics.
+  asio::awaitable<Event> next();
+
+ private:
+  void leave();
+  void count_piece(const Event& event);
+  void count_end(const infer::FinishEvent& finish);
+  void start(infer::Request request);
+
+  const Service& service_;
+  std::shared_ptr<EventQueue<Event>> queue_;
+  std::vector<infer::RequestId> ids_;
+  std::vector<std::optional<Event::Clock::time_point>> last_token_;  // of each answer
+};
+
+/// Waits for all answers; nothing when the client has left. Throws ApiError 500 if one failed.
+asio::awaitable<std::optional<std::vector<Answer>>> collect(Running& running);
+
+}  // namespace moge::serve
