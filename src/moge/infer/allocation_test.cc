@@ -42,7 +42,7 @@ TEST(Allocations, AStepAndItsSampleMakeNone) {
                               .pages = pages,
                               .wants_logits = true};
         runner.step(std::span(&slice, 1));
-        sampler.sample(runner.logits(0), params, history, 4, {}, sample);
+        sampler.sample(runner.logits(0), params, history, 4, {}, {}, sample);
         history.push_back(sample.id);
       };
       step(0);  // the prompt

@@ -66,7 +66,8 @@ struct Engine::State {
       : runner(runner_in),
         options(options_in),
         sampler(runner.config().vocab_size),
-        pool(runner.options().num_pages) {
+        pool(runner.options().num_pages),
+        allowed(TokenConstraint::mask_words(runner.config().vocab_size)) {
     const int64_t in_cache = pool.num_pages() * runner.options().page_tokens;
     const int64_t of_model = runner.config().max_position;
     if (options.max_model_len <= 0) options.max_model_len = std::min(of_model, in_cache);
@@ -112,6 +113,7 @@ struct Engine::State {
   std::vector<std::unique_ptr<Sequence>> running;  // in order of admission
   std::vector<StepSlice> slices;
   std::vector<int32_t> banned;
+  std::vector<uint32_t> allowed;  // of the constraint at hand
 
   mutable std::mutex mutex;  // guards what follows
   std::condition_variable changed, idle;
@@ -267,7 +269,8 @@ bool Engine::State::ends_at(const Sequence& sequence, int32_t id) const {
     return std::find(ids.begin(), ids.end(), id) != ids.end();
   };
   const SamplingParams& wishes = sequence.request.sampling;
-  return contains(wishes.stop_ids) || (!wishes.ignore_eos && contains(runner.config().eos_ids));
+  const bool eos_ends = !wishes.ignore_eos || sequence.request.constraint != nullptr;
+  return contains(wishes.stop_ids) || (eos_ends && contains(runner.config().eos_ids));
 }
 
 /// Returns false when the sequence has ended (and been finished).
@@ -278,7 +281,16 @@ bool Engine::State::take_sample(Sequence& s, std::span<float> logits_V, int64_t 
     banned = runner.config().eos_ids;
     banned.insert(banned.end(), wishes.stop_ids.begin(), wishes.stop_ids.end());
   }
-  sampler.sample(logits_V, wishes, s.history, s.prompt_tokens(), banned, s.sample);
+  TokenConstraint* constraint = s.request.constraint.get();
+  try {
+    std::span<const uint32_t> mask;
+    if (constraint) constraint->allow(allowed), mask = allowed;
+    sampler.sample(logits_V, wishes, s.history, s.prompt_tokens(), banned, mask, s.sample);
+    if (constraint) constraint->advance(s.sample.id);
+  } catch (const std::exception& error) {  // of this request alone
+    finish(s, FinishReason::kError, error.what());
+    return false;
+  }
   if (s.output_tokens() == 0) s.first_token = Clock::now();
   s.history.push_back(s.sample.id);
   if (ends_at(s, s.sample.id)) {
@@ -288,6 +300,10 @@ bool Engine::State::take_sample(Sequence& s, std::span<float> logits_V, int64_t 
   const std::span<const int32_t> experts =
       s.request.want_experts ? runner.experts(row) : std::span<const int32_t>{};
   if (!s.sink->on_token({s.sample, experts})) {
+    finish(s, FinishReason::kStop);
+    return false;
+  }
+  if (constraint && constraint->finished()) {
     finish(s, FinishReason::kStop);
     return false;
   }

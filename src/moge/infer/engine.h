@@ -12,6 +12,7 @@
 
 #include "moge/core/error.h"
 #include "moge/infer/sampling.h"
+#include "moge/text/token_constraint.h"
 
 namespace moge::infer {
 
@@ -50,6 +51,9 @@ struct Request {
   std::vector<int32_t> prompt;  ///< at least one token
   SamplingParams sampling;
   bool want_experts = false;
+  /// Structured output; null: any token. One per answer (clone()), shared because a request may be
+  /// copied on its way to the engine. With it an end token always ends the answer.
+  std::shared_ptr<TokenConstraint> constraint;
 };
 
 using RequestId = uint64_t;

@@ -29,6 +29,34 @@ void report(std::span<const float> logits_V, int num_logprobs,
     result.top.push_back({scratch[i].second, static_cast<float>(scratch[i].first - lse)});
 }
 
+constexpr float kNever = -std::numeric_limits<float>::infinity();
+
+/// Rules tokens out; `banned` yields where it would leave nothing.
+void rule_out(std::span<float> logits_V, std::span<const int32_t> banned,
+              std::span<const uint32_t> allowed) {
+  const auto allows = [&](size_t id) { return (allowed[id / 32] >> (id % 32) & 1) != 0; };
+  if (allowed.empty()) {
+    for (int32_t id : banned) logits_V[static_cast<size_t>(id)] = kNever;
+    return;
+  }
+  int64_t left = 0;
+  for (size_t id = 0; id < logits_V.size(); ++id) {
+    if (allows(id)) {
+      ++left;
+    } else {
+      logits_V[id] = kNever;
+    }
+  }
+  check(left > 0, "the output's grammar allows no token of the vocabulary here");
+  for (size_t i = 0; i < banned.size(); ++i) {
+    const bool seen = std::find(banned.begin(), banned.begin() + static_cast<ptrdiff_t>(i),
+                                banned[i]) != banned.begin() + static_cast<ptrdiff_t>(i);
+    left -= !seen && allows(static_cast<size_t>(banned[i]));
+  }
+  if (left == 0) return;
+  for (int32_t id : banned) logits_V[static_cast<size_t>(id)] = kNever;
+}
+
 }  // namespace
 
 void SamplingParams::validate(int64_t vocab_size) const {
@@ -102,7 +130,8 @@ void Sampler::keep_candidates(std::span<const float> logits_V, const SamplingPar
   const float inverse = 1.0f / params.temperature;
   candidates_.clear();
   for (size_t id = 0; id < logits_V.size(); ++id)
-    candidates_.emplace_back(logits_V[id] * inverse, static_cast<int32_t>(id));
+    if (logits_V[id] > kNever)
+      candidates_.emplace_back(logits_V[id] * inverse, static_cast<int32_t>(id));
   if (params.top_k > 0 && params.top_k < static_cast<int64_t>(candidates_.size())) {
     std::nth_element(candidates_.begin(), candidates_.begin() + params.top_k - 1, candidates_.end(),
                      likelier);
@@ -166,6 +195,7 @@ void Sampler::cut_by_probability(const SamplingParams& params) {
 int32_t Sampler::draw(std::span<const float> logits_V, const SamplingParams& params,
                       double uniform) {
   keep_candidates(logits_V, params);
+  check(!candidates_.empty(), "the model's logits are not numbers");
   cut_by_probability(params);
   double total = 0;
   for (const auto& [weight, id] : candidates_) total += weight;
@@ -177,7 +207,8 @@ int32_t Sampler::draw(std::span<const float> logits_V, const SamplingParams& par
 
 void Sampler::sample(std::span<float> logits_V, const SamplingParams& params,
                      std::span<const int32_t> history, int64_t prompt_tokens,
-                     std::span<const int32_t> banned, Sample& result) {
+                     std::span<const int32_t> banned, std::span<const uint32_t> allowed,
+                     Sample& result) {
   // Reported log-probabilities are the model's own, so they are taken before penalties and filters.
   const bool reports = params.num_logprobs >= 0;
   const double lse = reports ? log_sum_exp(logits_V) : 0.0;
@@ -185,7 +216,7 @@ void Sampler::sample(std::span<float> logits_V, const SamplingParams& params,
   if (reports) raw_V_.assign(logits_V.begin(), logits_V.end());
   penalise(logits_V, params, history, prompt_tokens);
   const std::span<float> row = logits_V;
-  for (int32_t id : banned) row[static_cast<size_t>(id)] = -std::numeric_limits<float>::infinity();
+  rule_out(row, banned, allowed);
   if (params.temperature == 0) {
     result.id = static_cast<int32_t>(std::max_element(row.begin(), row.end()) - row.begin());
   } else {

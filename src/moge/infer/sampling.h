@@ -52,10 +52,12 @@ class Sampler {
   explicit Sampler(int64_t vocab_size);
 
   /// logits_V is overwritten. `history` is the prompt followed by the output so far,
-  /// `prompt_tokens` its first part; `banned` ids are never chosen (end tokens before min_tokens).
+  /// `prompt_tokens` its first part; `banned` ids are not chosen (end tokens before min_tokens),
+  /// nor are those whose bit in `allowed` (see TokenConstraint; empty: all) is 0. `banned` yields
+  /// where nothing else is allowed. Throws Error if `allowed` has no token.
   void sample(std::span<float> logits_V, const SamplingParams& params,
               std::span<const int32_t> history, int64_t prompt_tokens,
-              std::span<const int32_t> banned, Sample& result);
+              std::span<const int32_t> banned, std::span<const uint32_t> allowed, Sample& result);
 
  private:
   void penalise(std::span<float> logits_V, const SamplingParams& params,

@@ -15,10 +15,10 @@ constexpr float kInf = std::numeric_limits<float>::infinity();
 
 Sample sample(std::vector<float> logits, const SamplingParams& params,
               std::vector<int32_t> history = {0}, int64_t prompt_tokens = 1,
-              std::vector<int32_t> banned = {}) {
+              std::vector<int32_t> banned = {}, std::vector<uint32_t> allowed = {}) {
   Sampler sampler(static_cast<int64_t>(logits.size()));
   Sample result;
-  sampler.sample(logits, params, history, prompt_tokens, banned, result);
+  sampler.sample(logits, params, history, prompt_tokens, banned, allowed, result);
   return result;
 }
 
@@ -31,7 +31,7 @@ std::map<int32_t, double> shares(const std::vector<float>& logits, const Samplin
   for (int i = 0; i < kDraws; ++i) {
     std::vector<float> row = logits;
     Sample result;
-    sampler.sample(row, params, history, 1, {}, result);
+    sampler.sample(row, params, history, 1, {}, {}, result);
     share[result.id] += 1.0 / kDraws;
     history.push_back(0);
   }
@@ -41,6 +41,16 @@ std::map<int32_t, double> shares(const std::vector<float>& logits, const Samplin
 TEST(Sampler, GreedyTakesTheLargestLogitAndTheLowestIdOfEquals) {
   EXPECT_EQ(sample({0, 3, 1, 3}, {}).id, 1);
   EXPECT_EQ(sample({0, 3, 1, 3}, {}, {0}, 1, {1}).id, 3);
+}
+
+TEST(Sampler, AMaskRulesOutWhatItDoesNotAllow) {
+  EXPECT_EQ(sample({0, 3, 1, 2}, {}, {0}, 1, {}, {0b1101u}).id, 3);
+  EXPECT_EQ(sample({0, 3, 1, 2}, {}, {0}, 1, {3}, {0b1101u}).id, 2);
+  EXPECT_EQ(sample({0, 3, 1, 2}, {}, {0}, 1, {3, 3}, {0b1000u}).id, 3);  // nothing else is allowed
+  EXPECT_THROW(sample({0, 3, 1, 2}, {}, {0}, 1, {}, {0u}), Error);
+  std::vector<float> logits(40, 1.0f);
+  for (uint64_t seed = 0; seed < 50; ++seed)
+    EXPECT_EQ(sample(logits, {.temperature = 1, .seed = seed}, {0}, 1, {}, {0u, 0b10u}).id, 33);
 }
 
 TEST(Sampler, DrawsFollowTheSoftmax) {
@@ -123,9 +133,9 @@ TEST(Sampler, LeavesNoTraceOfACallInTheNext) {
   Sample first, second;
   std::vector<float> row = {1, 1, 1};
   sampler.sample(row, {.repetition_penalty = 3, .frequency_penalty = 2}, std::vector{0, 1, 1}, 1,
-                 {}, first);
+                 {}, {}, first);
   row = {1, 0.9f, 0.8f};
-  sampler.sample(row, {.frequency_penalty = 2}, std::vector{2, 2}, 1, {}, second);
+  sampler.sample(row, {.frequency_penalty = 2}, std::vector{2, 2}, 1, {}, {}, second);
   EXPECT_EQ(second.id, 0);
 }
 
