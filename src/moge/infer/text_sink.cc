@@ -5,8 +5,8 @@
 namespace moge::infer {
 
 TextSink::TextSink(const Tokenizer& tokenizer, std::vector<std::string> stops, OnPiece on_piece,
-                   OnEnd on_end)
-    : decoder_(tokenizer, /*skip_special=*/true),
+                   OnEnd on_end, bool skip_special)
+    : decoder_(tokenizer, skip_special),
       filter_(std::move(stops)),
       on_piece_(std::move(on_piece)),
       on_end_(std::move(on_end)) {}

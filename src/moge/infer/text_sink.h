@@ -34,8 +34,9 @@ class TextSink final : public Sink {
   using OnPiece = std::function<bool(TextPiece piece)>;  ///< false ends the request
   using OnEnd = std::function<void(TextEnd end)>;
 
+  /// `skip_special` leaves out control tokens; without it the text has them by name.
   TextSink(const Tokenizer& tokenizer, std::vector<std::string> stops, OnPiece on_piece,
-           OnEnd on_end);
+           OnEnd on_end, bool skip_special = true);
   bool on_token(const TokenEvent& event) override;
   void on_finish(const FinishEvent& event) override;
 
