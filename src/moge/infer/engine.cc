@@ -249,7 +249,8 @@ void Engine::State::compute_step() {
                                           static_cast<size_t>(s->rows_this_step)),
                       .first_position = s->computed,
                       .pages = s->pages.pages(),
-                      .wants_logits = s->computed + s->rows_this_step == s->length()});
+                      .wants_logits = s->computed + s->rows_this_step == s->length(),
+                      .wants_plain_topk = s->request.want_experts});
   }
   runner.step(slices);
   int64_t row = 0, samples = 0;

@@ -22,7 +22,8 @@ const char* name_of(FinishReason reason);  ///< "stop", "length", "abort", "erro
 /// One generated token. The spans are valid during the call only.
 struct TokenEvent {
   const Sample& sample;
-  /// Experts that computed this token: [layers][top_k] ids, -1 in dense layers; empty unless asked.
+  /// Empty unless asked, else ids as [2][layers][top_k], -1 in dense layers: the experts that
+  /// computed this token, then those that plain top-K without groups would have taken.
   std::span<const int32_t> experts_LK;
 };
 

@@ -14,6 +14,8 @@ struct ModelRunner::State {
 
   void place_tokens(std::span<const StepSlice> step_slices);
   void record_experts(int64_t layer, const BlockActivations& acts);
+  void record_plain_topk(int64_t layer, const Tensor& router_logits_TE);
+  int64_t experts_per_row() const { return 2 * model.config.num_layers() * model.config.moe.top_k; }
 
   const Model& model;
   RunnerOptions options;
@@ -21,8 +23,8 @@ struct ModelRunner::State {
   Context context;
   Buffer kv;
   std::vector<PagedKv> caches;
-  std::vector<int32_t> ids, positions, logit_rows, experts;
-  std::vector<float> logits;
+  std::vector<int32_t> ids, positions, logit_rows, plain_rows, experts;
+  std::vector<float> logits, probs_E, weights_K;  // the latter two of plain top-K
   std::vector<SequenceSlice> slices;
 };
 
@@ -64,9 +66,12 @@ ModelRunner::State::State(ThreadPool& threads, const kernels::Table& table, cons
   const auto rows = static_cast<size_t>(options.max_tokens);
   ids.resize(rows);
   positions.resize(rows);
-  experts.resize(rows * static_cast<size_t>(model.config.num_layers() * model.config.moe.top_k));
+  experts.resize(rows * static_cast<size_t>(experts_per_row()));
+  probs_E.resize(static_cast<size_t>(model.config.moe.num_experts));
+  weights_K.resize(static_cast<size_t>(model.config.moe.top_k));
   const auto sequences = static_cast<size_t>(options.max_sequences);
   logit_rows.reserve(sequences);
+  plain_rows.reserve(sequences);
   slices.reserve(sequences);
   logits.resize(sequences * static_cast<size_t>(model.config.vocab_size));
 }
@@ -74,6 +79,7 @@ ModelRunner::State::State(ThreadPool& threads, const kernels::Table& table, cons
 void ModelRunner::State::place_tokens(std::span<const StepSlice> step_slices) {
   slices.clear();
   logit_rows.clear();
+  plain_rows.clear();
   int64_t row = 0;
   for (const StepSlice& slice : step_slices) {
     const auto count = static_cast<int64_t>(slice.ids.size());
@@ -87,15 +93,30 @@ void ModelRunner::State::place_tokens(std::span<const StepSlice> step_slices) {
       positions[static_cast<size_t>(row)] = static_cast<int32_t>(slice.first_position + i);
     }
     if (slice.wants_logits) logit_rows.push_back(static_cast<int32_t>(row - 1));
+    if (slice.wants_plain_topk) plain_rows.push_back(static_cast<int32_t>(row - 1));
   }
 }
 
 void ModelRunner::State::record_experts(int64_t layer, const BlockActivations& acts) {
   if (!model.config.layers[static_cast<size_t>(layer)].moe) return;
-  const int64_t K = model.config.moe.top_k, L = model.config.num_layers();
+  const int64_t K = model.config.moe.top_k, per_row = experts_per_row();
   const Tensor& chosen_TK = acts.routing.ids_TK;
   for (int64_t t = 0; t < chosen_TK.dim(0); ++t)
-    std::copy_n(chosen_TK.as<int32_t>() + t * K, K, experts.data() + (t * L + layer) * K);
+    std::copy_n(chosen_TK.as<int32_t>() + t * K, K, experts.data() + t * per_row + layer * K);
+  record_plain_topk(layer, acts.router_logits_TE);
+}
+
+/// Routes the rows that want it once more, all experts in one group.
+void ModelRunner::State::record_plain_topk(int64_t layer, const Tensor& router_logits_TE) {
+  const MoeConfig& moe = model.config.moe;
+  for (int32_t row : plain_rows) {
+    int32_t* chosen_K = experts.data() + row * experts_per_row() + experts_per_row() / 2;
+    route_forward(context, router_logits_TE.rows(row, row + 1), {},
+                  {.num_groups = 1, .top_k = moe.top_k},
+                  Tensor::of(probs_E.data(), {1, moe.num_experts}),
+                  Tensor::of(chosen_K + layer * moe.top_k, {1, moe.top_k}),
+                  Tensor::of(weights_K.data(), {1, moe.top_k}));
+  }
 }
 
 ModelRunner::ModelRunner(ThreadPool& threads, const kernels::Table& table, const Model& model,
@@ -117,7 +138,7 @@ void ModelRunner::step(std::span<const StepSlice> step_slices) {
     s.record_experts(layer, acts);
   };
   const LayerObserver observer(record);
-  std::fill_n(s.experts.begin(), rows * s.model.config.num_layers() * s.model.config.moe.top_k, -1);
+  std::fill_n(s.experts.begin(), rows * s.experts_per_row(), -1);
   const ArenaScope scope(s.workspace);
   const Tensor x_TD = model_forward(s.context, s.model, batch, s.workspace, &observer);
   const auto wanted = static_cast<int64_t>(s.logit_rows.size());
@@ -132,8 +153,7 @@ std::span<float> ModelRunner::logits(int64_t i) {
 }
 
 std::span<const int32_t> ModelRunner::experts(int64_t row) const {
-  const ModelConfig& config = state_->model.config;
-  const auto per_row = static_cast<size_t>(config.num_layers() * config.moe.top_k);
+  const auto per_row = static_cast<size_t>(state_->experts_per_row());
   return std::span<const int32_t>(state_->experts)
       .subspan(static_cast<size_t>(row) * per_row, per_row);
 }

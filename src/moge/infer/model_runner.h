@@ -26,6 +26,7 @@ struct StepSlice {
   int64_t first_position = 0;      ///< absolute position of the first
   std::span<const int32_t> pages;  ///< page table up to the last new position
   bool wants_logits = false;       ///< of the last new token
+  bool wants_plain_topk = false;   ///< second half of experts(), of the last new token
 };
 
 /// The model must outlive its runner.
@@ -41,7 +42,8 @@ class ModelRunner {
 
   /// Logits of the i-th slice that wanted them; the caller may overwrite them.
   std::span<float> logits(int64_t i);
-  /// Experts chosen for row `row` of the step: [layers][top_k], -1 in dense layers.
+  /// Experts of row `row` of the step: [2][layers][top_k], -1 in dense layers. First those that
+  /// computed it; then those that plain top-K without groups would have taken (-1: not asked).
   std::span<const int32_t> experts(int64_t row) const;
 
   const ModelConfig& config() const;

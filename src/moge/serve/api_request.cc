@@ -71,6 +71,7 @@ void read_common(const json& body, GenerateRequest& request) {
   request.n = static_cast<int>(read_integer_between(body, "n", 1, 1, kMaxAnswers));
   request.stream = read_bool(body, "stream", false);
   request.return_routed_experts = read_bool(body, "return_routed_experts", false);
+  request.return_plain_topk_experts = read_bool(body, "return_plain_topk_experts", false);
   if (const json* options = find(body, "stream_options")) {
     require(options->is_object(), "stream_options", "stream_options is not an object");
     request.include_usage = read_bool(*options, "include_usage", false);

@@ -20,6 +20,7 @@ struct GenerateRequest {
   bool stream = false;
   bool include_usage = false;  ///< stream_options.include_usage
   bool return_routed_experts = false;
+  bool return_plain_topk_experts = false;  ///< what plain top-K would have taken
 };
 
 /// A prompt as text, or as token ids.

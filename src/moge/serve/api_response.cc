@@ -24,6 +24,7 @@ ResponseWriter::ResponseWriter(const Service& service, ApiKind kind, const Gener
       kind_(kind),
       wants_logprobs_(request.sampling.num_logprobs >= 0),
       wants_experts_(request.return_routed_experts),
+      wants_plain_topk_(request.return_plain_topk_experts),
       answers_per_prompt_(request.n),
       layers_(service.config.num_layers()),
       top_k_(service.config.moe.top_k),
@@ -55,7 +56,7 @@ Json ResponseWriter::whole(const std::vector<Answer>& answers) const {
     Json content = kind_ == ApiKind::kChat
                        ? Json{{"message", {{"role", "assistant"}, {"content", answer.text}}}}
                        : Json{{"text", answer.text}};
-    if (wants_experts_) content["routed_experts"] = experts(answer.pieces);
+    add_experts(answer.pieces, content);
     body["choices"].push_back(choice(static_cast<int>(i), std::move(content),
                                      logprobs(answer.pieces, 0),
                                      infer::name_of(answer.end.finish.reason)));
@@ -77,7 +78,7 @@ Json ResponseWriter::piece_chunk(int index, const infer::TextPiece& piece,
   Json body = envelope(/*chunk=*/true);
   Json content = kind_ == ApiKind::kChat ? Json{{"delta", {{"content", piece.text}}}}
                                          : Json{{"text", piece.text}};
-  if (wants_experts_) content["routed_experts"] = experts({piece});
+  add_experts({piece}, content);
   body["choices"].push_back(
       choice(index, std::move(content), logprobs({piece}, text_offset), nullptr));
   return body;
@@ -146,15 +147,21 @@ Json ResponseWriter::chat_logprobs(const std::vector<infer::TextPiece>& pieces) 
   return {{"content", std::move(content)}};
 }
 
-/// [tokens][layers][top_k]; an empty list for a dense layer.
-Json ResponseWriter::experts(const std::vector<infer::TextPiece>& pieces) const {
+void ResponseWriter::add_experts(const std::vector<infer::TextPiece>& pieces, Json& content) const {
+  if (wants_experts_) content["routed_experts"] = experts(pieces, 0);
+  if (wants_plain_topk_) content["plain_topk_experts"] = experts(pieces, 1);
+}
+
+/// [tokens][layers][top_k]; an empty list for a dense layer. `half` as of TokenEvent::experts_LK.
+Json ResponseWriter::experts(const std::vector<infer::TextPiece>& pieces, int half) const {
   Json tokens = Json::array();
   for (const infer::TextPiece& piece : pieces) {
     Json by_layer = Json::array();
     for (int64_t layer = 0; layer < layers_; ++layer) {
       Json chosen = Json::array();
       for (int64_t k = 0; k < top_k_; ++k) {
-        const int32_t id = piece.experts_LK[static_cast<size_t>(layer * top_k_ + k)];
+        const int32_t id =
+            piece.experts_LK[static_cast<size_t>((half * layers_ + layer) * top_k_ + k)];
         if (id >= 0) chosen.push_back(id);
       }
       by_layer.push_back(std::move(chosen));

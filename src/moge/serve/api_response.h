@@ -33,12 +33,13 @@ class ResponseWriter {
   Json logprobs(const std::vector<infer::TextPiece>& pieces, int64_t text_offset) const;
   Json completion_logprobs(const std::vector<infer::TextPiece>& pieces, int64_t text_offset) const;
   Json chat_logprobs(const std::vector<infer::TextPiece>& pieces) const;
-  Json experts(const std::vector<infer::TextPiece>& pieces) const;
+  void add_experts(const std::vector<infer::TextPiece>& pieces, Json& content) const;
+  Json experts(const std::vector<infer::TextPiece>& pieces, int half) const;
   std::string token_text(int32_t id) const;
 
   const Service& service_;
   ApiKind kind_;
-  bool wants_logprobs_, wants_experts_;
+  bool wants_logprobs_, wants_experts_, wants_plain_topk_;
   int answers_per_prompt_;
   int64_t layers_, top_k_;
   std::string id_;

@@ -122,6 +122,7 @@ TEST_F(Server, CompletesWholeAndStreamedWithTheSameText) {
   EXPECT_EQ(body["usage"]["prompt_tokens"], 4);
   const std::string streamed =
       post("/v1/completions", request + R"(,"stream":true,"return_routed_experts":true,)"
+                                        R"("return_plain_topk_experts":true,)"
                                         R"("stream_options":{"include_usage":true}})");
   std::string text;
   int tokens = 0;
@@ -137,6 +138,10 @@ TEST_F(Server, CompletesWholeAndStreamedWithTheSameText) {
     const json& experts = event["choices"][0]["routed_experts"][0];
     EXPECT_EQ(experts.size(), 4u);     // layers
     EXPECT_EQ(experts[0].size(), 4u);  // one in each of four groups
+    const json& plain = event["choices"][0]["plain_topk_experts"][0];
+    ASSERT_EQ(plain.size(), 4u);
+    // The best expert of all is the best of its group, so both ways take it.
+    EXPECT_NE(std::find(experts[0].begin(), experts[0].end(), plain[0][0]), experts[0].end());
   }
   EXPECT_EQ(text, body["choices"][0]["text"].get<std::string>());
   EXPECT_EQ(tokens, 12);

@@ -46,9 +46,10 @@ std::vector<int32_t> Service::tokens_of(const ChatRequest& request) const {
 
 infer::Request Service::make_request(const GenerateRequest& request, std::vector<int32_t> prompt,
                                      int answer) const {
-  infer::Request made{.prompt = std::move(prompt),
-                      .sampling = request.sampling,
-                      .want_experts = request.return_routed_experts};
+  infer::Request made{
+      .prompt = std::move(prompt),
+      .sampling = request.sampling,
+      .want_experts = request.return_routed_experts || request.return_plain_topk_experts};
   made.sampling.seed += static_cast<uint64_t>(answer);
   const auto room = engine.max_model_len() - static_cast<int64_t>(made.prompt.size());
   made.sampling.max_tokens = request.max_tokens.value_or(std::max<int64_t>(1, room));
