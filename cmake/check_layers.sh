@@ -13,14 +13,15 @@ declare -A below=(  # what each room may include besides itself
   [report]="core config plan"
   [runtime]="core"
   [tensor]="core runtime"
+  [quant]="core tensor"
   [kernels]="core"
   [ops]="core runtime tensor kernels"
   [text]="core"
-  [model]="core config plan runtime tensor kernels ops"
+  [model]="core config plan runtime tensor quant kernels ops"
   [data]="core text runtime"
   [train]="core config plan report runtime tensor kernels ops text model data"
   [infer]="core config plan runtime tensor kernels ops text model"
-  [eval]="core config plan runtime tensor kernels ops text model infer"
+  [eval]="core config plan runtime tensor quant kernels ops text model infer"
   [serve]="core config plan report runtime tensor kernels ops text model infer"
 )
 heavy='^#include <(nlohmann/json\.hpp|CLI/|spdlog/|boost/|mpi\.h|cuda|sentencepiece)'

@@ -23,7 +23,6 @@ struct Neutral {
   double value;
 };
 constexpr Neutral kNotImplemented[] = {
-    {"quantization_config", NAN},
     {"compression_config", NAN},
     {"clip_qkv", NAN},
     {"attn_logit_softcapping", NAN},
@@ -264,6 +263,8 @@ ModelConfig parse_model_config(const nlohmann::json& json, const std::string& wh
   check(in.find("model_type"), "{}: has no model_type", where);
   const Family& family = family_of(in.text("model_type", ""), where);
   refuse_unimplemented(in);
+  if (const auto* quantization = in.find("quantization_config"))
+    parse_quantization(*quantization, where);  // what is not implemented is refused at once
   ModelConfig c;
   c.model_type = family.model_type;
   c.vocab_size = in.integer("vocab_size", family.vocab, 1, kMaxSize);
@@ -300,6 +301,13 @@ ModelConfig load_model_config(const std::filesystem::path& folder) {
   for (int32_t id : read_eos(in, -1)) ids.insert(id);
   config.eos_ids.assign(ids.begin(), ids.end());
   return config;
+}
+
+QuantizationConfig load_quantization(const std::filesystem::path& folder) {
+  const auto path = folder / "config.json";
+  const auto json = parse_json_file(path);
+  const auto* value = JsonReader(json, path.string()).find("quantization_config");
+  return parse_quantization(value ? *value : nlohmann::json(), path.string());
 }
 
 }  // namespace moge

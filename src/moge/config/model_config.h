@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "moge/config/quantization.h"
+
 namespace moge {
 
 /// Rotary position embedding, rotate-half over the whole head.
@@ -81,6 +83,9 @@ ModelConfig parse_model_config(const nlohmann::json& config, const std::string& 
 
 /// Reads FOLDER/config.json and, where present, generation_config.json.
 ModelConfig load_model_config(const std::filesystem::path& folder);
+
+/// FOLDER/config.json's quantization_config.
+QuantizationConfig load_quantization(const std::filesystem::path& folder);
 
 /// The config.json that describes the model (transformers' keys of its family).
 nlohmann::json to_json(const ModelConfig& config);
