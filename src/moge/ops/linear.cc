@@ -1,71 +1,13 @@
 #include "moge/ops/linear.h"
 
 #include <algorithm>
-#include <array>
-#include <limits>
 
+#include "moge/ops/linear_checks.h"
 #include "moge/ops/product.h"
 
 namespace moge {
 
 namespace {
-
-constexpr int64_t kMaxSize = std::numeric_limits<int32_t>::max();
-
-/// Offsets of the groups, one group of all rows where none are given.
-class GroupOffsets {
- public:
-  GroupOffsets(const char* op, Groups groups, int64_t experts, int64_t rows)
-      : single_{0, static_cast<int32_t>(rows)}, groups_(groups) {
-    check(rows <= kMaxSize, "[{}] {} rows, at most {} are possible", op, rows, kMaxSize);
-    if (groups.empty()) {
-      check(experts == 1, "[{}] {} experts but no groups of rows", op, experts);
-      groups_ = single_;
-      return;
-    }
-    check(static_cast<int64_t>(groups.size()) == experts + 1,
-          "[{}] groups have {} offsets, want {} for {} experts", op, groups.size(), experts + 1,
-          experts);
-    for (size_t e = 0; e + 1 < groups.size(); ++e)
-      check(groups[e] <= groups[e + 1], "[{}] offset {} of group {} is above the next one, {}", op,
-            groups[e], e, groups[e + 1]);
-    check(groups.front() == 0 && groups.back() == rows,
-          "[{}] groups cover rows {} to {}, want 0 to {}", op, groups.front(), groups.back(), rows);
-  }
-  GroupOffsets(const GroupOffsets&) = delete;
-  operator Groups() const { return groups_; }
-
- private:
-  std::array<int32_t, 2> single_;
-  Groups groups_;
-};
-
-void check_is_float(const char* op, const char* what, DType dtype) {
-  check(dtype == DType::kF32 || dtype == DType::kBF16, "[{}] {} is {}, want float32 or bfloat16",
-        op, what, name_of(dtype));
-}
-
-void check_matrix(const char* op, const char* what, const Tensor& tensor, int64_t rows,
-                  int64_t columns) {
-  check(tensor.rank == 2 && tensor.dim(0) == rows && tensor.dim(1) == columns,
-        "[{}] {} is {}, want [{}, {}]", op, what, tensor, rows, columns);
-  check_is_float(op, what, tensor.dtype);
-}
-
-void check_bias(const char* op, const char* what, const Tensor& bias_N, int64_t n) {
-  if (bias_N)
-    check(bias_N.rank == 1 && bias_N.dim(0) == n && bias_N.dtype == DType::kF32,
-          "[{}] {} is {}, want float32 [{}]", op, what, bias_N, n);
-}
-
-void check_weight(const char* op, const Weight& weight, const Tensor& input) {
-  check(weight.experts >= 1 && std::max(weight.n, weight.k) <= kMaxSize,
-        "[{}] weight of {} experts, {} x {} is out of range", op, weight.experts, weight.n,
-        weight.k);
-  check_is_float(op, "weight", weight.dtype);
-  check(input.dtype == weight.dtype, "[{}] input is {}, want the weight's {}", op,
-        name_of(input.dtype), name_of(weight.dtype));
-}
 
 int sum_parts(const char* op, const LinearOptions& options) {
   const int slices = options.k_slices;
@@ -110,7 +52,14 @@ void linear_forward(const Context& context, const Tensor& x_RK, const Weight& w_
                     const Tensor& bias_N, const Tensor& y_RN, LinearOptions options) {
   constexpr const char* kOp = "linear_forward";
   const int64_t rows = x_RK.dim(0);
+  if (w_ENK.quantized()) {
+    const ArenaScope scope(context.scratch);
+    const auto x_q = QuantizedRows::allocate(context.scratch, rows, w_ENK.k);
+    quantize_rows(context, x_RK, x_q);
+    return linear_forward(context, x_q, /*token_of_R=*/{}, w_ENK, groups, bias_N, y_RN, options);
+  }
   check_weight(kOp, w_ENK, x_RK);
+  check(!w_ENK.paired, "[{}] a paired weight of floats is for expert_mlp only", kOp);
   check_matrix(kOp, "x", x_RK, rows, w_ENK.k);
   check_matrix(kOp, "y", y_RN, rows, w_ENK.n);
   check_bias(kOp, "bias", bias_N, w_ENK.n);
@@ -220,14 +169,14 @@ Weight pack_weight(const Context& context, const Weight& source, DType dtype, vo
           .data = target};
 }
 
-size_t linear_scratch_bytes(const Context& context, int64_t /*rows*/, int64_t experts, int64_t n,
+size_t linear_scratch_bytes(const Context& context, int64_t rows, int64_t experts, int64_t n,
                             int64_t k) {
   const int64_t panel = context.kernels.gemm_f32.panel_columns;
   const size_t conversion =
       Arena::padded(static_cast<size_t>(context.num_threads() * panel * k) * sizeof(float));
-  return std::max({rows_product_scratch(context, experts, n, k),
-                   rows_product_scratch(context, experts, k, n),
-                   depth_product_scratch(context, experts, n, k), conversion});
+  return std::max(
+      {rows_product_scratch(context, experts, n, k), rows_product_scratch(context, experts, k, n),
+       depth_product_scratch(context, experts, n, k), conversion, QuantizedRows::bytes(rows, k)});
 }
 
 }  // namespace moge
