@@ -17,6 +17,7 @@ namespace moge::kernels {
   extern const ElementwiseKernels kElementwise; \
   extern const GemmKernels kGemmF32;            \
   extern const GemmKernels kGemmBf16;           \
+  extern const GmmKernels kGmm;                 \
   extern const LossKernels kLoss;               \
   extern const PeakKernels kPeak;               \
   extern const PermuteKernels kPermute;         \
@@ -33,6 +34,7 @@ namespace moge::kernels {
     .elementwise = isa_name::kElementwise,      \
     .gemm_f32 = isa_name::kGemmF32,             \
     .gemm_bf16 = isa_name::kGemmBf16,           \
+    .gmm = isa_name::kGmm,                      \
     .loss = isa_name::kLoss,                    \
     .peak = isa_name::kPeak,                    \
     .permute = isa_name::kPermute,              \

@@ -11,6 +11,7 @@
 #include "moge/kernels/attention.h"
 #include "moge/kernels/elementwise.h"
 #include "moge/kernels/gemm.h"
+#include "moge/kernels/gmm.h"
 #include "moge/kernels/loss.h"
 #include "moge/kernels/peak.h"
 #include "moge/kernels/permute.h"
@@ -27,6 +28,7 @@ struct Table {
   AttentionKernels attention;
   ElementwiseKernels elementwise;
   GemmKernels gemm_f32, gemm_bf16;
+  GmmKernels gmm;
   LossKernels loss;
   PeakKernels peak;
   PermuteKernels permute;

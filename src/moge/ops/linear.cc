@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "moge/ops/gmm_product.h"
 #include "moge/ops/linear_checks.h"
 #include "moge/ops/product.h"
 

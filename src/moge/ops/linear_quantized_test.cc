@@ -238,6 +238,29 @@ TEST_P(QuantizedTest, ExtremesDoNotSaturate) {
   }
 }
 
+TEST_P(QuantizedTest, ARowsBitsDoNotDependOnItsPartnersOrThreads) {
+  const bool scalar = std::string(table().isa) == "scalar";
+  const int64_t most = 600, N = scalar ? 18 : 40, K = scalar ? 20 : 140;
+  const auto x = random_rows<float>(most * K, 40);
+  for (const auto format : {WeightFormat::kW8A8, WeightFormat::kW4A8}) {
+    Machine one(table(), 1), two(table(), 2), three(table(), 3);
+    QuantizedWeight w(format, 1, N, K, /*paired=*/false, 41);
+    w.pack(one.context, N);
+    const auto forward = [&](const Context& context, int64_t R) {  // the last R rows
+      std::vector<float> y(R * N);
+      linear_forward(context, Tensor::of(&x[(most - R) * K], {R, K}), w.weight, {}, {},
+                     Tensor::of(y.data(), {R, N}));
+      return y;
+    };
+    const auto all = forward(one.context, most);
+    for (int64_t R = 1; R <= most; ++R) {
+      const auto some = forward(R % 2 ? two.context : three.context, R);
+      ASSERT_EQ(std::memcmp(some.data(), &all[(most - R) * N], some.size() * sizeof(float)), 0)
+          << name_of_format(format) << " " << R << " rows";
+    }
+  }
+}
+
 TEST_P(QuantizedTest, RowsAreQuantizedAsSpecified) {
   Machine m(table());
   const float inf = std::numeric_limits<float>::infinity();

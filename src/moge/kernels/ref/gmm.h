@@ -20,7 +20,7 @@ inline float quantize_row(const float* x_K, int64_t K, int8_t* q_K) {
   const float factor = absmax > 0 ? 127.0f / absmax : 0.0f;
   for (int64_t k = 0; k < K; ++k) {
     const float scaled = x_K[k] * factor;
-    q_K[k] = std::abs(scaled) <= 127.0f ? static_cast<int8_t>(std::nearbyint(scaled)) : 0;
+    q_K[k] = std::abs(scaled) < 128.0f ? static_cast<int8_t>(std::nearbyint(scaled)) : 0;
   }
   return absmax / 127.0f;
 }

@@ -1,0 +1,185 @@
+#include "moge/ops/gmm_product.h"
+
+#include <algorithm>
+
+#include "moge/ops/task_ranges.h"
+
+namespace moge {
+
+using kernels::GmmBlock;
+using kernels::GmmKernels;
+using kernels::GmmStore;
+using kernels::kGmmHalf;
+using kernels::kGmmPanel;
+
+namespace {
+
+// Few rows: the work is reading weights, so tasks are even pieces of memory. More rows: a task's
+// panels stay in a worker's second-level cache (1 or 2 MiB a core) while blocks of rows pass by.
+constexpr int64_t kFewRowsBytes = 128 << 10;
+constexpr int64_t kPanelsBytes = 512 << 10;
+constexpr int64_t kRowsBytes = 256 << 10;
+constexpr int64_t kMinTiles = 4, kMaxTiles = 18;  // of a block of rows
+constexpr int64_t kTasksPerThread = 4;
+constexpr int64_t kMinChunkRows = 128;  // fewer rows do not pay for reading the weights again
+constexpr int64_t kReadingRows = 8;     // fewer rows cost as much: the time to read the weights
+
+int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+int64_t panels_of(const Weight& w) {
+  return w.paired ? ceil_div(w.n / 2, kGmmHalf) : ceil_div(w.n, kGmmPanel);
+}
+
+int64_t rows_per_block(const GmmKernels& gmm, int64_t k) {
+  const int64_t tile =
+      std::max<int64_t>(64, gmm.tile_rows * kernels::gmm_row_bytes(gmm.row_factor, k));
+  return gmm.tile_rows * std::clamp(kRowsBytes / tile, kMinTiles, kMaxTiles);
+}
+
+/// Panels of a task for an expert with `rows` rows.
+int64_t panels_per_task(const GmmProduct& p, const GmmKernels& gmm, int64_t rows) {
+  const int64_t bytes = rows <= gmm.tile_rows ? kFewRowsBytes : kPanelsBytes;
+  return std::clamp<int64_t>(bytes / std::max<int64_t>(1, p.panel_bytes()), 1, p.num_panels());
+}
+
+/// How all tasks together are cut.
+struct Cut {
+  int64_t slices = 0;  ///< of columns, over all experts
+  int64_t wanted;
+
+  Cut(const Context& context, const GmmProduct& p)
+      : wanted(context.num_threads() == 1 ? 1 : kTasksPerThread * context.num_threads()) {
+    for (int64_t e = 0; e < p.weight.experts; ++e)
+      if (const int64_t rows = p.offsets[e + 1] - p.offsets[e]; rows > 0)
+        slices += ceil_div(p.num_panels(), panels_per_task(p, context.kernels.gmm, rows));
+  }
+};
+
+}  // namespace
+
+int64_t GmmProduct::num_panels() const { return panels_of(weight); }
+
+GmmScratch::GmmScratch(Arena& arena, const GmmKernels& gmm, int64_t rows, int64_t k) {
+  rows = std::min(rows, rows_per_block(gmm, k));
+  this->rows =
+      arena.allocate(static_cast<size_t>(kernels::gmm_packed_rows_bytes(gmm.row_factor, rows, k)));
+  unpacked = arena.allocate<uint8_t>(kernels::gmm_units(k) * kernels::kGmmUnitBytes8);
+}
+
+size_t GmmScratch::bytes(const GmmKernels& gmm, int64_t rows, int64_t k) {
+  rows = std::min(rows, rows_per_block(gmm, k));
+  return Arena::padded(
+             static_cast<size_t>(kernels::gmm_packed_rows_bytes(gmm.row_factor, rows, k))) +
+         Arena::padded(static_cast<size_t>(kernels::gmm_units(k) * kernels::kGmmUnitBytes8));
+}
+
+std::span<GmmTask> make_tasks(const Context& context, const GmmProduct& p) {
+  const Cut cut(context, p);
+  const int64_t most = cut.slices + cut.wanted + p.weight.experts * p.num_panels();
+  auto* tasks = context.scratch.allocate<GmmTask>(most);
+  size_t count = 0;
+  for (int64_t e = 0; e < p.weight.experts; ++e) {
+    const int64_t first = p.offsets[e], rows = p.offsets[e + 1] - first;
+    if (rows == 0) continue;
+    int64_t panels = panels_per_task(p, context.kernels.gmm, rows);
+    int64_t slices = ceil_div(p.num_panels(), panels), chunks = 1;
+    if (cut.slices < cut.wanted) {  // narrower slices, then, with many rows, chunks of rows
+      slices = std::min(p.num_panels(), ceil_div(cut.wanted * slices, cut.slices));
+      chunks = std::clamp<int64_t>(rows / kMinChunkRows, 1, ceil_div(cut.wanted, cut.slices));
+      if (chunks > 1) slices = ceil_div(p.num_panels(), panels);
+    }
+    for (int64_t c = 0; c < chunks; ++c)
+      for (int64_t s = 0; s < slices; ++s)
+        tasks[count++] = {.expert = static_cast<int32_t>(e),
+                          .row_begin = static_cast<int32_t>(first + rows * c / chunks),
+                          .row_end = static_cast<int32_t>(first + rows * (c + 1) / chunks),
+                          .panel_begin = static_cast<int32_t>(p.num_panels() * s / slices),
+                          .panel_end = static_cast<int32_t>(p.num_panels() * (s + 1) / slices)};
+  }
+  return {tasks, count};
+}
+
+int64_t cost_of(const GmmProduct& p, const GmmTask& task) {
+  return std::max<int64_t>(kReadingRows, task.row_end - task.row_begin) *
+             (task.panel_end - task.panel_begin) * p.weight.k / 64 +
+         1;
+}
+
+namespace {
+const uint8_t* panels_at(const GmmProduct& p, int64_t expert, int64_t panel) {
+  return static_cast<const uint8_t*>(p.weight.data) +
+         (expert * p.num_panels() + panel) * p.panel_bytes();
+}
+
+/// Bytes of an element of y.
+int64_t element(const GmmProduct& p) { return p.store == GmmStore::kBF16 ? 2 : 4; }
+}  // namespace
+
+void run_task(const GmmKernels& gmm, const GmmProduct& p, const GmmTask& task, const GmmTask* next,
+              const GmmScratch& scratch) {
+  const Weight& w = p.weight;
+  const int64_t width = w.paired ? kGmmHalf : kGmmPanel, column = task.panel_begin * width;
+  const int64_t all = w.paired ? w.n / 2 : w.n;
+  const int64_t rows = task.row_end - task.row_begin;
+  const int64_t pieces = ceil_div(rows, rows_per_block(gmm, w.k));
+  GmmBlock block = {.rows_packed = scratch.rows,
+                    .k = w.k,
+                    .int4 = p.int4(),
+                    .panels = panels_at(p, task.expert, task.panel_begin),
+                    .num_panels = task.panel_end - task.panel_begin,
+                    .unpacked = scratch.unpacked,
+                    .store = p.store,
+                    .y_stride = p.y_stride,
+                    .paired = w.paired,
+                    .columns = static_cast<int>(std::min(all, task.panel_end * width) - column),
+                    .high = static_cast<int>(w.paired ? w.n / 2 : kGmmHalf),
+                    .bias = p.bias ? p.bias + column : nullptr,
+                    .accumulate = p.accumulate};
+  for (int64_t i = 0; i < pieces; ++i) {
+    const int64_t begin = task.row_begin + rows * i / pieces;
+    block.rows = static_cast<int>(task.row_begin + rows * (i + 1) / pieces - begin);
+    const int64_t x_row = p.index ? 0 : begin;
+    gmm.pack_rows({.values = p.x.values + x_row * p.x.stride,
+                   .stride = p.x.stride,
+                   .scales = p.x.scales + x_row,
+                   .sums = p.x.sums + x_row * kernels::gmm_groups(w.k),
+                   .index = p.index ? p.index + begin : nullptr,
+                   .rows = block.rows,
+                   .k = w.k,
+                   .int4 = block.int4},
+                  scratch.rows);
+    block.y = static_cast<char*>(p.y) + (begin * p.y_stride + column) * element(p);
+    block.next = i + 1 < pieces ? block.panels
+                 : next         ? panels_at(p, next->expert, next->panel_begin)
+                                : nullptr;
+    gmm.multiply(block);
+  }
+}
+
+void run(const Context& context, const GmmProduct& p) {
+  const ArenaScope scope(context.scratch);
+  const GmmKernels& gmm = context.kernels.gmm;
+  if (p.offsets.back() == p.offsets.front() || p.num_panels() == 0) return;
+  const auto tasks = make_tasks(context, p);
+  TaskRanges ranges(context, static_cast<int64_t>(tasks.size()),
+                    [&](int64_t i) { return cost_of(p, tasks[static_cast<size_t>(i)]); });
+  auto* scratch = context.scratch.allocate<GmmScratch>(context.num_threads());
+  for (int w = 0; w < context.num_threads(); ++w)
+    new (scratch + w) GmmScratch(context.scratch, gmm, p.offsets.back(), p.weight.k);
+  ranges.run([&](int64_t task, int worker) {
+    const GmmTask* at = &tasks[static_cast<size_t>(task)];
+    run_task(gmm, p, *at, at + 1 < tasks.data() + tasks.size() ? at + 1 : nullptr, scratch[worker]);
+  });
+}
+
+size_t gmm_product_scratch(const Context& context, int64_t rows, int64_t experts, int64_t n,
+                           int64_t k) {
+  const int64_t threads = context.num_threads(), panels = ceil_div(n, kGmmHalf);
+  const int64_t tasks = 2 * experts * panels + 2 * kTasksPerThread * threads;
+  return Arena::padded(static_cast<size_t>(tasks) * sizeof(GmmTask)) +
+         TaskRanges::bytes(context.num_threads()) +
+         Arena::padded(static_cast<size_t>(threads) * sizeof(GmmScratch)) +
+         static_cast<size_t>(threads) * GmmScratch::bytes(context.kernels.gmm, rows, k);
+}
+
+}  // namespace moge
