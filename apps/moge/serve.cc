@@ -19,6 +19,8 @@ struct ServeOptions {
   serve::ServerOptions server;
   std::string served_model_name;
   std::vector<std::string> api_keys;
+  std::string tool_call_parser = "auto", reasoning_parser = "none";
+  bool enable_auto_tool_choice = false;
 
   void visit(FieldList& v) {
     engine.visit(v);
@@ -29,6 +31,13 @@ struct ServeOptions {
         .letter('a');
     v("api-key", api_keys, "keys of which a client must send one; none: everybody may ask")
         .called("KEY");
+    v("tool-call-parser", tool_call_parser,
+      "how the model writes calls of tools; auto: as its chat template shows")
+        .one_of({"auto", "none", "hermes", "llama3_json", "pangu"});
+    v("enable-auto-tool-choice", enable_auto_tool_choice,
+      "for vLLM's users: a server with a tool-call parser lets the model choose anyway");
+    v("reasoning-parser", reasoning_parser, "how the model marks its reasoning")
+        .one_of({"none", "qwen3", "deepseek_r1", "pangu"});
     v("max-connections", server.max_connections, "clients at once").at_least(1);
     v("request-timeout", server.header_timeout_s, "seconds for a request to arrive").at_least(0.1);
     v("write-timeout", server.write_timeout_s, "seconds for a client to take a piece of an answer")
@@ -37,6 +46,12 @@ struct ServeOptions {
         .at_least(0);
   }
 };
+
+const serve::ToolForm* choose_tool_form(const ServeOptions& options,
+                                        const text::ChatTemplate* chat_template) {
+  if (options.tool_call_parser != "auto") return serve::find_tool_form(options.tool_call_parser);
+  return chat_template ? serve::tool_form_of_template(chat_template->source()) : nullptr;
+}
 
 void serve_until_stopped(serve::HttpServer& server, const StopFlag& stop) {
   std::thread network([&server] { server.run(); });
@@ -58,7 +73,9 @@ void serve_model(ServeOptions& options, Run& run) {
       .engine = session.engine(),
       .max_num_seqs = options.engine.max_num_seqs,
       .api_keys = options.api_keys,
-      .isa = std::string(run.table().isa)};
+      .isa = std::string(run.table().isa),
+      .tool_form = choose_tool_form(options, session.chat_template()),
+      .reasoning_form = serve::find_reasoning_form(options.reasoning_parser)};
   serve::HttpServer server(service, options.server);
   run.note(fmt::format("{}: {:.1f} MB of weights, context {}", service.model_name,
                        static_cast<double>(session.weight_bytes()) / 1e6,

@@ -5,6 +5,7 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 
+#include "moge/serve/chat_tools.h"
 #include "moge/serve/request_fields.h"
 
 namespace moge::serve {
@@ -72,6 +73,7 @@ void read_common(const json& body, GenerateRequest& request) {
   request.stream = read_bool(body, "stream", false);
   request.return_routed_experts = read_bool(body, "return_routed_experts", false);
   request.return_plain_topk_experts = read_bool(body, "return_plain_topk_experts", false);
+  request.skip_special_tokens = read_bool(body, "skip_special_tokens", true);
   if (const json* options = find(body, "stream_options")) {
     require(options->is_object(), "stream_options", "stream_options is not an object");
     request.include_usage = read_bool(*options, "include_usage", false);
@@ -158,12 +160,13 @@ CompletionRequest parse_completion_request(std::string_view text) {
 ChatRequest parse_chat_request(std::string_view text) {
   const json body = parse_body(text);
   refuse_missing_features(
-      body, {"tools", "functions", "response_format", "audio", "guided_json", "guided_regex",
+      body, {"functions", "response_format", "audio", "guided_json", "guided_regex",
              "guided_choice", "guided_grammar", "structured_outputs", "prompt_logprobs"});
   ChatRequest request;
   read_common(body, request);
   check_messages(body);
-  request.messages_json = with_plain_content(body["messages"]).dump();
+  request.messages_json = with_call_objects(with_plain_content(body["messages"])).dump();
+  read_tools(body, request);
   if (const json* kwargs = find(body, "chat_template_kwargs")) {
     require(kwargs->is_object(), "chat_template_kwargs", "chat_template_kwargs is not an object");
     request.template_kwargs_json = kwargs->dump();

@@ -21,6 +21,7 @@ struct GenerateRequest {
   bool include_usage = false;  ///< stream_options.include_usage
   bool return_routed_experts = false;
   bool return_plain_topk_experts = false;  ///< what plain top-K would have taken
+  bool skip_special_tokens = true;  ///< leaves control tokens out of the text
 };
 
 /// A prompt as text, or as token ids.
@@ -34,7 +35,17 @@ struct CompletionRequest : GenerateRequest {
   std::vector<Prompt> prompts;
 };
 
+/// Whether the model may or must call tools; kNamed: the one called `name`.
+struct ToolChoice {
+  enum class Kind { kNone, kAuto, kRequired, kNamed };
+  Kind kind = Kind::kNone;  ///< as without tools
+  std::string name;
+};
+
 struct ChatRequest : GenerateRequest {
+  std::string tools_json = "null";  ///< an array of {"type": "function", "function": {...}}
+  ToolChoice tool_choice;
+  bool parallel_tool_calls = true;
   std::string messages_json;  ///< an array of {"role", "content", ...}
   std::string template_kwargs_json = "{}";
   bool add_generation_prompt = true;

@@ -108,8 +108,6 @@ TEST(CompletionRequest, NamesFeaturesThatAreNotThere) {
   EXPECT_EQ(with_field(R"("echo":true)"), Refusal(501, "echo"));
   EXPECT_EQ(with_field(R"("echo":false)"), Refusal(200, ""));
   EXPECT_EQ(with_field(R"("suffix":null)"), Refusal(200, ""));
-  EXPECT_EQ(chat(R"({"messages":[{"role":"user","content":"x"}],"tools":[{}]})"),
-            Refusal(501, "tools"));
 }
 
 TEST(ChatRequest, ReadsMessagesAndJoinsTextParts) {
@@ -122,6 +120,49 @@ TEST(ChatRequest, ReadsMessagesAndJoinsTextParts) {
   EXPECT_EQ(request.max_tokens, 9);
   EXPECT_EQ(request.sampling.num_logprobs, 2);
   EXPECT_FALSE(parse_chat_request(R"({"messages":[{"role":"user","content":"x"}]})").max_tokens);
+}
+
+std::string chat_with(const std::string& fields) {
+  return R"({"messages":[{"role":"user","content":"x"}],)" + fields + "}";
+}
+
+TEST(ChatRequest, ReadsTools) {
+  const std::string tools = R"("tools":[{"type":"function","function":{"name":"f"}}])";
+  using Kind = ToolChoice::Kind;
+  const auto kind = [](const std::string& fields) {
+    return parse_chat_request(chat_with(fields)).tool_choice.kind;
+  };
+  EXPECT_EQ(kind(R"("n":1)"), Kind::kNone);
+  EXPECT_EQ(kind(tools), Kind::kAuto);
+  EXPECT_EQ(kind(tools + R"(,"tool_choice":"none")"), Kind::kNone);
+  EXPECT_EQ(kind(tools + R"(,"tool_choice":"required")"), Kind::kRequired);
+  const ChatRequest named = parse_chat_request(
+      chat_with(tools + R"(,"tool_choice":{"type":"function","function":{"name":"f"}})"
+                        R"(,"parallel_tool_calls":false)"));
+  EXPECT_EQ(named.tool_choice.kind, Kind::kNamed);
+  EXPECT_EQ(named.tool_choice.name, "f");
+  EXPECT_FALSE(named.parallel_tool_calls);
+  const auto refused = [](const std::string& fields) { return chat(chat_with(fields)).second; };
+  for (const char* wrong :
+       {R"("tools":7)", R"("tools":[{}])", R"("tools":[{"type":"function"}])",
+        R"("tools":[{"type":"function","function":{"name":7}}])",
+        R"("tools":[{"type":"function","function":{"name":"f","parameters":1}}])"})
+    EXPECT_EQ(refused(wrong), "tools") << wrong;
+  EXPECT_EQ(refused(R"("tool_choice":"auto")"), "tool_choice");
+  EXPECT_EQ(refused(tools + R"(,"tool_choice":"some")"), "tool_choice");
+  EXPECT_EQ(refused(tools + R"(,"tool_choice":{"function":{"name":"g"}})"), "tool_choice");
+}
+
+TEST(ChatRequest, GivesTemplatesArgumentsAsObjects) {
+  const ChatRequest request = parse_chat_request(
+      R"({"messages":[{"role":"assistant","content":null,"tool_calls":[
+          {"id":"1","type":"function","function":{"name":"f","arguments":"{\"b\":1,\"a\":2}"}},
+          {"id":"2","type":"function","function":{"name":"g","arguments":"no json"}}]},
+          {"role":"tool","tool_call_id":"1","content":"ok"}]})");
+  const auto calls = nlohmann::ordered_json::parse(request.messages_json)[0]["tool_calls"];
+  EXPECT_EQ(calls[0]["function"]["arguments"].dump(), R"({"b":1,"a":2})");
+  EXPECT_EQ(calls[1]["function"]["arguments"], "no json");
+  EXPECT_EQ(chat(R"({"messages":[{"role":"assistant","tool_calls":[{}]}]})").second, "messages");
 }
 
 TEST(ChatRequest, RefusesObjectsWithTooManyKeys) {

@@ -6,6 +6,7 @@
 
 #include "moge/config/model_config.h"
 #include "moge/core/error.h"
+#include "moge/serve/chat_message.h"
 
 namespace moge::serve {
 
@@ -17,11 +18,19 @@ std::string new_id(ApiKind kind) {
                      random());
 }
 
+/// OpenAI's word: an answer that calls tools and was not cut off has ended for them.
+const char* finish_reason(const infer::FinishEvent& finish, bool calls) {
+  const bool stopped = finish.reason == infer::FinishReason::kStop;
+  return calls && stopped ? "tool_calls" : infer::name_of(finish.reason);
+}
+
 }  // namespace
 
-ResponseWriter::ResponseWriter(const Service& service, ApiKind kind, const GenerateRequest& request)
+ResponseWriter::ResponseWriter(const Service& service, ApiKind kind, const GenerateRequest& request,
+                               const OutputForm& form)
     : service_(service),
       kind_(kind),
+      form_(form),
       wants_logprobs_(request.sampling.num_logprobs >= 0),
       wants_experts_(request.return_routed_experts),
       wants_plain_topk_(request.return_plain_topk_experts),
@@ -53,16 +62,49 @@ Json ResponseWriter::whole(const std::vector<Answer>& answers) const {
   Json body = envelope(/*chunk=*/false);
   for (size_t i = 0; i < answers.size(); ++i) {
     const Answer& answer = answers[i];
-    Json content = kind_ == ApiKind::kChat
-                       ? Json{{"message", {{"role", "assistant"}, {"content", answer.text}}}}
-                       : Json{{"text", answer.text}};
+    const int index = static_cast<int>(i);
+    if (kind_ == ApiKind::kChat) {
+      body["choices"].push_back(whole_chat(index, answer));
+      continue;
+    }
+    Json content = {{"text", answer.text}};
     add_experts(answer.pieces, content);
-    body["choices"].push_back(choice(static_cast<int>(i), std::move(content),
-                                     logprobs(answer.pieces, 0),
+    body["choices"].push_back(choice(index, std::move(content), logprobs(answer.pieces, 0),
                                      infer::name_of(answer.end.finish.reason)));
   }
   body["usage"] = usage(answers, answers_per_prompt_);
   if (!answers.empty()) body["timings"] = timings(answers.front().end.finish);
+  return body;
+}
+
+std::string ResponseWriter::call_prefix(int index) const {
+  return fmt::format("call_{}_{}_", id_.substr(id_.find('-') + 1), index);
+}
+
+Json ResponseWriter::whole_chat(int index, const Answer& answer) const {
+  const OutputParts parts = OutputParser::parse(form_, answer.text);
+  Json content = {{"message", chat_message(parts, call_prefix(index))}};
+  add_experts(answer.pieces, content);
+  const bool calls = content["message"].contains("tool_calls");
+  return choice(index, std::move(content), logprobs(answer.pieces, 0),
+                finish_reason(answer.end.finish, calls));
+}
+
+Json ResponseWriter::chat_chunk(int index, const OutputParts& parts,
+                                const infer::TextPiece& piece) const {
+  Json body = envelope(/*chunk=*/true);
+  Json content = {{"delta", chat_delta(parts, call_prefix(index))}};
+  add_experts({piece}, content);
+  body["choices"].push_back(choice(index, std::move(content), logprobs({piece}, 0), nullptr));
+  return body;
+}
+
+Json ResponseWriter::chat_end_chunk(int index, const OutputParts& parts, const infer::TextEnd& end,
+                                    int calls) const {
+  Json body = envelope(/*chunk=*/true);
+  body["choices"].push_back(choice(index, {{"delta", chat_delta(parts, call_prefix(index))}},
+                                   nullptr, finish_reason(end.finish, calls > 0)));
+  body["timings"] = timings(end.finish);
   return body;
 }
 
@@ -76,8 +118,7 @@ Json ResponseWriter::role_chunk(int index) const {
 Json ResponseWriter::piece_chunk(int index, const infer::TextPiece& piece,
                                  int64_t text_offset) const {
   Json body = envelope(/*chunk=*/true);
-  Json content = kind_ == ApiKind::kChat ? Json{{"delta", {{"content", piece.text}}}}
-                                         : Json{{"text", piece.text}};
+  Json content = {{"text", piece.text}};
   add_experts({piece}, content);
   body["choices"].push_back(
       choice(index, std::move(content), logprobs({piece}, text_offset), nullptr));
@@ -86,9 +127,7 @@ Json ResponseWriter::piece_chunk(int index, const infer::TextPiece& piece,
 
 Json ResponseWriter::end_chunk(int index, const infer::TextEnd& end) const {
   Json body = envelope(/*chunk=*/true);
-  Json delta = Json::object();
-  if (!end.text.empty()) delta["content"] = end.text;
-  Json content = kind_ == ApiKind::kChat ? Json{{"delta", delta}} : Json{{"text", end.text}};
+  Json content = {{"text", end.text}};
   body["choices"].push_back(
       choice(index, std::move(content), nullptr, infer::name_of(end.finish.reason)));
   body["timings"] = timings(end.finish);

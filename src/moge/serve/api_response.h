@@ -17,7 +17,9 @@ enum class ApiKind { kCompletion, kChat };
 /// Writes the objects of one request.
 class ResponseWriter {
  public:
-  ResponseWriter(const Service& service, ApiKind kind, const GenerateRequest& request);
+  /// `form`: how a chat's answers are split; a completion's are not.
+  ResponseWriter(const Service& service, ApiKind kind, const GenerateRequest& request,
+                 const OutputForm& form = {});
 
   /// The whole answer of a request that does not stream.
   Json whole(const std::vector<Answer>& answers) const;
@@ -25,10 +27,16 @@ class ResponseWriter {
   Json role_chunk(int index) const;  ///< chat: the first chunk of an answer
   Json piece_chunk(int index, const infer::TextPiece& piece, int64_t text_offset) const;
   Json end_chunk(int index, const infer::TextEnd& end) const;
+  /// The same for chat: what the piece or the end adds, if anything.
+  Json chat_chunk(int index, const OutputParts& parts, const infer::TextPiece& piece) const;
+  Json chat_end_chunk(int index, const OutputParts& parts, const infer::TextEnd& end,
+                      int calls) const;
   Json usage_chunk(const std::vector<Answer>& answers) const;
 
  private:
   Json envelope(bool chunk) const;
+  std::string call_prefix(int index) const;
+  Json whole_chat(int index, const Answer& answer) const;
   Json choice(int index, Json content, Json logprobs, Json finish_reason) const;
   Json logprobs(const std::vector<infer::TextPiece>& pieces, int64_t text_offset) const;
   Json completion_logprobs(const std::vector<infer::TextPiece>& pieces, int64_t text_offset) const;
@@ -39,6 +47,7 @@ class ResponseWriter {
 
   const Service& service_;
   ApiKind kind_;
+  OutputForm form_;
   bool wants_logprobs_, wants_experts_, wants_plain_topk_;
   int answers_per_prompt_;
   int64_t layers_, top_k_;

@@ -13,35 +13,57 @@ namespace moge::serve {
 namespace {
 
 /// Writes what one event means to a streaming client; false when it has left.
-asio::awaitable<bool> write_event(Connection& connection, const ResponseWriter& writer,
-                                  ApiKind kind, const Event& event, Answer& answer) {
+asio::awaitable<bool> write_completion(Connection& connection, const ResponseWriter& writer,
+                                       const Event& event, Answer& answer) {
   const int index = static_cast<int>(event.answer);
   if (const auto* piece = std::get_if<infer::TextPiece>(&event.what)) {
-    const bool first = answer.pieces.empty() && answer.text.empty();
-    if (first && kind == ApiKind::kChat &&
-        !co_await connection.event(dump(writer.role_chunk(index))))
-      co_return false;
     const auto offset = static_cast<int64_t>(answer.text.size());
     answer.text += piece->text;
-    answer.pieces.push_back({.id = piece->id});  // only that there was one is needed
     co_return co_await connection.event(dump(writer.piece_chunk(index, *piece, offset)));
   }
-  const auto& end = std::get<infer::TextEnd>(event.what);
-  answer.end = end;
-  if (end.finish.reason == infer::FinishReason::kError)
-    co_return co_await connection.event(ApiError(500, end.finish.error).body());
-  co_return co_await connection.event(dump(writer.end_chunk(index, end)));
+  co_return co_await connection.event(dump(writer.end_chunk(index, answer.end)));
+}
+
+asio::awaitable<bool> write_chat(Connection& connection, const ResponseWriter& writer,
+                                 const Event& event, Answer& answer, OutputParser& parser) {
+  const int index = static_cast<int>(event.answer);
+  const auto* piece = std::get_if<infer::TextPiece>(&event.what);
+  if (!std::exchange(answer.begun, true) &&
+      !co_await connection.event(dump(writer.role_chunk(index))))
+    co_return false;
+  if (piece) {
+    const Json chunk = writer.chat_chunk(index, parser.push(piece->text), *piece);
+    co_return co_await connection.event(dump(chunk));
+  }
+  OutputParts parts = parser.push(answer.end.text);
+  for (OutputPart& part : parser.finish()) parts.push_back(std::move(part));
+  const Json chunk = writer.chat_end_chunk(index, parts, answer.end, parser.calls());
+  co_return co_await connection.event(dump(chunk));
 }
 
 asio::awaitable<void> stream(Connection& connection, const ResponseWriter& writer, ApiKind kind,
-                             const GenerateRequest& request, Running& running) {
+                             const GenerateRequest& request, const OutputForm& form,
+                             Running& running) {
   std::vector<Answer> answers(running.count());
+  std::vector<OutputParser> parsers(answers.size(), OutputParser(form));
   co_await connection.begin_events();
   for (size_t ended = 0; ended < answers.size();) {
     const Event event = co_await running.next();
     if (std::holds_alternative<ClientLeft>(event.what)) co_return;
-    if (!co_await write_event(connection, writer, kind, event, answers[event.answer])) co_return;
-    if (std::holds_alternative<infer::TextEnd>(event.what)) ++ended;
+    Answer& answer = answers[event.answer];
+    if (const auto* end = std::get_if<infer::TextEnd>(&event.what)) {
+      answer.end = *end;
+      ++ended;
+    }
+    bool written = false;  // GCC 12 runs both sides of ?: where they wait
+    if (answer.end.finish.reason == infer::FinishReason::kError) {
+      written = co_await connection.event(ApiError(500, answer.end.finish.error).body());
+    } else if (kind == ApiKind::kChat) {
+      written = co_await write_chat(connection, writer, event, answer, parsers[event.answer]);
+    } else {
+      written = co_await write_completion(connection, writer, event, answer);
+    }
+    if (!written) co_return;
   }
   if (request.include_usage) co_await connection.event(dump(writer.usage_chunk(answers)));
   co_await connection.event("[DONE]");
@@ -52,13 +74,13 @@ asio::awaitable<void> stream(Connection& connection, const ResponseWriter& write
 
 asio::awaitable<void> generate(const Service& service, Connection& connection, ApiKind kind,
                                const GenerateRequest& request,
-                               std::vector<std::vector<int32_t>> prompts) {
+                               std::vector<std::vector<int32_t>> prompts, const OutputForm& form) {
   Running running(service, request, std::move(prompts), co_await asio::this_coro::executor);
-  const ResponseWriter writer(service, kind, request);
+  const ResponseWriter writer(service, kind, request, form);
   const auto watch =
       connection.watch([queue = running.queue()] { queue->push({.what = ClientLeft{}}); });
   if (request.stream) {
-    co_await stream(connection, writer, kind, request, running);
+    co_await stream(connection, writer, kind, request, form, running);
     co_return;
   }
   const auto answers = co_await collect(running);

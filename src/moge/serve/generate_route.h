@@ -6,9 +6,11 @@
 
 namespace moge::serve {
 
-/// Runs the request's answers, whole or streamed; throws ApiError before anything was sent.
+/// Runs the request's answers, whole or streamed, those of a chat split by `form`; throws ApiError
+/// before anything was sent.
 asio::awaitable<void> generate(const Service& service, Connection& connection, ApiKind kind,
                                const GenerateRequest& request,
-                               std::vector<std::vector<int32_t>> prompts);
+                               std::vector<std::vector<int32_t>> prompts,
+                               const OutputForm& form = {});
 
 }  // namespace moge::serve

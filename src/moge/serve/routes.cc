@@ -34,10 +34,13 @@ asio::awaitable<void> completions(const Service& service, Connection& connection
 
 asio::awaitable<void> chat(const Service& service, Connection& connection,
                            const std::string& body) {
-  const ChatRequest request = parse_chat_request(body);
+  ChatRequest request = parse_chat_request(body);
   service.check_model(request.model);
-  std::vector<std::vector<int32_t>> prompts{service.tokens_of(request)};
-  co_await generate(service, connection, ApiKind::kChat, request, std::move(prompts));
+  const std::string text = service.text_of(request);
+  const OutputForm form = service.output_form(request, text);
+  if (service.needs_special_tokens(form)) request.skip_special_tokens = false;
+  std::vector<std::vector<int32_t>> prompts{service.tokens_of_chat(text)};
+  co_await generate(service, connection, ApiKind::kChat, request, std::move(prompts), form);
 }
 
 void require_method(const HttpRequest& request, http::verb method) {

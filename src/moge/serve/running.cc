@@ -8,7 +8,9 @@ namespace moge::serve {
 
 Running::Running(const Service& service, const GenerateRequest& request,
                  std::vector<std::vector<int32_t>> prompts, asio::any_io_executor executor)
-    : service_(service), queue_(std::make_shared<EventQueue<Event>>(std::move(executor))) {
+    : service_(service),
+      queue_(std::make_shared<EventQueue<Event>>(std::move(executor))),
+      skip_special_(request.skip_special_tokens) {
   try {
     for (const std::vector<int32_t>& prompt : prompts)
       for (int i = 0; i < request.n; ++i) start(service.make_request(request, prompt, i));
@@ -30,7 +32,8 @@ void Running::start(infer::Request request) {
       },
       [queue = queue_, index](infer::TextEnd end) {
         queue->push({index, std::move(end)});
-      });
+      },
+      skip_special_);
   ids_.push_back(service_.submit(std::move(request), std::move(sink)));
 }
 

@@ -29,6 +29,7 @@ struct Answer {
   std::string text;
   std::vector<infer::TextPiece> pieces;
   infer::TextEnd end;
+  bool begun = false;  ///< something of it has been sent
 };
 
 /// Cancels on destruction what still runs.
@@ -55,6 +56,7 @@ class Running {
 
   const Service& service_;
   std::shared_ptr<EventQueue<Event>> queue_;
+  bool skip_special_;
   std::vector<infer::RequestId> ids_;
   std::vector<std::optional<Event::Clock::time_point>> last_token_;  // of each answer
 };

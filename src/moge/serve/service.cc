@@ -33,15 +33,41 @@ std::string Service::text_of(const ChatRequest& request) const {
                                     .extra = &kwargs,
                                     .max_steps = kMaxTemplateSteps,
                                     .max_bytes = static_cast<int64_t>(kMaxBodyBytes)};
-    return chat_template->render(nlohmann::ordered_json::parse(request.messages_json), nullptr,
-                                 options);
+    const bool offered = request.tool_choice.kind != ToolChoice::Kind::kNone;
+    return chat_template->render(
+        nlohmann::ordered_json::parse(request.messages_json),
+        nlohmann::ordered_json::parse(offered ? request.tools_json : "null"), options);
   } catch (const Error& error) {
     throw ApiError(400, fmt::format("chat template: {}", error.what()), "messages");
   }
 }
 
-std::vector<int32_t> Service::tokens_of(const ChatRequest& request) const {
-  return tokenizer.encode(text_of(request), /*add_special=*/false);
+std::vector<int32_t> Service::tokens_of_chat(std::string_view text) const {
+  return tokenizer.encode(text, /*add_special=*/false);
+}
+
+OutputForm Service::output_form(const ChatRequest& request, std::string_view text) const {
+  using Kind = ToolChoice::Kind;
+  OutputForm form{.reasoning = reasoning_form, .one_call = !request.parallel_tool_calls};
+  if (reasoning_form)
+    form.reasoning_open = without_trailing_space(text).ends_with(reasoning_form->begin);
+  if (request.tool_choice.kind == Kind::kNone) return form;
+  if (request.tool_choice.kind != Kind::kAuto)
+    throw ApiError(501, "tool_choice can be none or auto on this server", "tool_choice");
+  if (!tool_form)
+    throw ApiError(
+        501, "tools cannot be read from this model's text: start with --tool-call-parser", "tools");
+  form.tools = tool_form;
+  return form;
+}
+
+bool Service::needs_special_tokens(const OutputForm& form) const {
+  const auto is_control = [&](std::string_view marker) {
+    const auto id = tokenizer.piece_to_id(marker);
+    return id && tokenizer.is_special(*id);
+  };
+  return (form.tools && is_control(form.tools->begin)) ||
+         (form.reasoning && is_control(form.reasoning->begin));
 }
 
 infer::Request Service::make_request(const GenerateRequest& request, std::vector<int32_t> prompt,

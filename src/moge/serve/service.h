@@ -12,6 +12,7 @@
 #include "moge/infer/text_sink.h"
 #include "moge/serve/api_request.h"
 #include "moge/serve/metrics.h"
+#include "moge/serve/output_parser.h"
 #include "moge/text/chat_template.h"
 #include "moge/text/tokenizer.h"
 
@@ -23,9 +24,11 @@ struct Service {
   const Tokenizer& tokenizer;
   const text::ChatTemplate* chat_template;  ///< null: the model has none
   infer::Engine& engine;
-  int64_t max_num_seqs = 1;           ///< llama.cpp's slots
-  std::vector<std::string> api_keys;  ///< any of them opens the API; none: it is open
-  std::string isa;                    ///< of the kernels, for /metrics
+  int64_t max_num_seqs = 1;                       ///< llama.cpp's slots
+  std::vector<std::string> api_keys;              ///< any of them opens the API; none: it is open
+  std::string isa;                                ///< of the kernels, for /metrics
+  const ToolForm* tool_form = nullptr;            ///< of --tool-call-parser; null: none
+  const ReasoningForm* reasoning_form = nullptr;  ///< of --reasoning-parser; null: none
   std::shared_ptr<Metrics> metrics = std::make_shared<Metrics>();
   std::time_t created = std::time(nullptr);
 
@@ -35,8 +38,12 @@ struct Service {
   std::vector<int32_t> tokens_of(const Prompt& prompt) const;
   /// The chat as the template writes it; 400 with the template's own words.
   std::string text_of(const ChatRequest& request) const;
-  /// Renders the chat and tokenizes it; 400 with the template's own words.
-  std::vector<int32_t> tokens_of(const ChatRequest& request) const;
+  /// Tokens of a chat that text_of has written.
+  std::vector<int32_t> tokens_of_chat(std::string_view text) const;
+  /// How to read the answers to a chat whose prompt is `text`; 501 for tools without a parser.
+  OutputForm output_form(const ChatRequest& request, std::string_view text) const;
+  /// Whether the parser's markers are control tokens, which the text must then keep.
+  bool needs_special_tokens(const OutputForm& form) const;
   /// What one of a request's answers asks of the engine; fills in the default of max_tokens.
   infer::Request make_request(const GenerateRequest& request, std::vector<int32_t> prompt,
                               int answer) const;

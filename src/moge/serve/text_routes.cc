@@ -77,6 +77,7 @@ Json props(const Service& service) {
           {"total_slots", service.max_num_seqs},
           {"model_alias", service.model_name},
           {"has_chat_template", service.chat_template != nullptr},
+          {"chat_template", service.chat_template ? service.chat_template->source() : ""},
           {"build_info", "moge " MOGE_VERSION}};
 }
 

@@ -68,9 +68,15 @@ auto naming_file(const std::filesystem::path& path, Work work) {
 }  // namespace
 
 struct ChatTemplate::Parsed {
+  std::string source;
   jinja::Body body;
   std::optional<jinja::Body> tool_body;
   std::vector<std::pair<std::string, std::string>> special_tokens;
+
+  void take(std::string_view text) {
+    source = text;
+    body = parse_source(text);
+  }
 
   void take_special_tokens(const Json& config) {
     for (const char* name : kSpecialTokens) {
@@ -83,12 +89,12 @@ struct ChatTemplate::Parsed {
     bool has_default = false;
     for (const Json& entry : list) {
       const auto name = entry.is_object() ? entry.find("name") : entry.end();
-      const auto source = entry.is_object() ? entry.find("template") : entry.end();
-      const bool complete = entry.is_object() && name != entry.end() && source != entry.end() &&
-                            name->is_string() && source->is_string();
+      const auto text = entry.is_object() ? entry.find("template") : entry.end();
+      const bool complete = entry.is_object() && name != entry.end() && text != entry.end() &&
+                            name->is_string() && text->is_string();
       check(complete, "[chat template] chat_template: an entry lacks its name or template");
-      if (*name == "default") body = parse_source(source->get_ref<const std::string&>());
-      if (*name == "tool_use") tool_body = parse_source(source->get_ref<const std::string&>());
+      if (*name == "default") take(text->get_ref<const std::string&>());
+      if (*name == "tool_use") tool_body = parse_source(text->get_ref<const std::string&>());
       has_default |= *name == "default";
     }
     check(has_default, "[chat template] chat_template: none of its {} entries is named default",
@@ -101,9 +107,11 @@ ChatTemplate::ChatTemplate(ChatTemplate&&) noexcept = default;
 ChatTemplate& ChatTemplate::operator=(ChatTemplate&&) noexcept = default;
 ChatTemplate::~ChatTemplate() = default;
 
+const std::string& ChatTemplate::source() const { return parsed_->source; }
+
 ChatTemplate ChatTemplate::parse(std::string_view source) {
   auto parsed = std::make_unique<Parsed>();
-  parsed->body = parse_source(source);
+  parsed->take(source);
   return ChatTemplate(std::move(parsed));
 }
 
@@ -117,7 +125,7 @@ std::optional<ChatTemplate> ChatTemplate::load(const std::filesystem::path& fold
     parsed->take_special_tokens(config);
   }
   if (const auto file = folder / "chat_template.jinja"; std::filesystem::exists(file)) {
-    naming_file(file, [&] { parsed->body = parse_source(read_file(file)); });
+    naming_file(file, [&] { parsed->take(read_file(file)); });
     return ChatTemplate(std::move(parsed));
   }
   const auto found = config.find("chat_template");
@@ -126,7 +134,7 @@ std::optional<ChatTemplate> ChatTemplate::load(const std::filesystem::path& fold
     check(found->is_string() || found->is_array(),
           "[chat template] chat_template is neither a text nor a list");
     if (found->is_array()) return parsed->take_named(*found);
-    parsed->body = parse_source(found->get_ref<const std::string&>());
+    parsed->take(found->get_ref<const std::string&>());
   });
   return ChatTemplate(std::move(parsed));
 }

@@ -38,6 +38,9 @@ class ChatTemplate {
   std::string render(const nlohmann::ordered_json& messages, const nlohmann::ordered_json& tools,
                      const ChatOptions& options) const;
 
+  /// The template's own text: the default one where there are several.
+  const std::string& source() const;
+
   ChatTemplate(ChatTemplate&&) noexcept;
   ChatTemplate& operator=(ChatTemplate&&) noexcept;
   ~ChatTemplate();

@@ -1,0 +1,17 @@
+// Tools in the body of a chat request.
+#pragma once
+
+#include <nlohmann/json_fwd.hpp>
+
+#include "moge/serve/api_request.h"
+
+namespace moge::serve {
+
+/// Reads tools, tool_choice and parallel_tool_calls; 400 naming the field that is wrong.
+void read_tools(const nlohmann::ordered_json& body, ChatRequest& request);
+
+/// The messages with the arguments of their tool_calls as objects, as templates expect them, where
+/// they came as JSON in a string.
+nlohmann::ordered_json with_call_objects(nlohmann::ordered_json messages);
+
+}  // namespace moge::serve
