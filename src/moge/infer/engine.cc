@@ -2,19 +2,20 @@
 
 #include <algorithm>
 #include <condition_variable>
-#include <deque>
 #include <mutex>
 #include <thread>
 #include <utility>
 
-#include "moge/infer/kv_pages.h"
+#include "moge/infer/counters.h"
 #include "moge/infer/model_runner.h"
+#include "moge/infer/scheduler.h"
+#include "moge/infer/step_budget.h"
 
 namespace moge::infer {
 
 namespace {
 
-using Clock = std::chrono::steady_clock;
+using Clock = Sequence::Clock;
 double seconds_between(Clock::time_point from, Clock::time_point to) {
   return std::chrono::duration<double>(to - from).count();
 }
@@ -23,33 +24,27 @@ double rate(int64_t count, double seconds) {
   return seconds > 0 ? static_cast<double>(count) / seconds : 0.0;
 }
 
-/// A request on its way. `history` is the prompt followed by the output; rows [0, computed) are in
-/// the cache.
-struct Sequence {
-  Sequence(RequestId id_in, Request request_in, std::shared_ptr<Sink> sink_in, PagePool& pool,
-           int64_t page_tokens)
-      : id(id_in),
-        request(std::move(request_in)),
-        sink(std::move(sink_in)),
-        pages(pool, page_tokens),
-        history(request.prompt) {
-    history.reserve(history.size() + static_cast<size_t>(request.sampling.max_tokens));
-  }
-  int64_t prompt_tokens() const { return static_cast<int64_t>(request.prompt.size()); }
-  int64_t length() const { return static_cast<int64_t>(history.size()); }
-  int64_t output_tokens() const { return length() - prompt_tokens(); }
-  int64_t most_tokens() const { return prompt_tokens() + request.sampling.max_tokens; }
+bool contains(const std::vector<int32_t>& ids, int32_t id) {
+  return std::find(ids.begin(), ids.end(), id) != ids.end();
+}
 
-  RequestId id;
-  Request request;
-  std::shared_ptr<Sink> sink;
-  PageTable pages;
-  std::vector<int32_t> history;
-  int64_t computed = 0;
-  int64_t rows_this_step = 0;
-  Sample sample;
-  Clock::time_point arrived = Clock::now(), admitted{}, first_token{};
-};
+/// The first of the step's rows whose logits are wanted.
+int64_t first_wanted(const Sequence& s) {
+  const int64_t end = s.computed + s.rows;
+  const bool reports = s.request.prompt_logprobs >= 0 && s.prompt_reported + 1 < s.prompt_tokens();
+  if (reports) return std::min(end, std::max(s.computed, s.prompt_reported));
+  return std::min(end, s.length - 1);
+}
+
+SchedulerOptions scheduler_options(const EngineOptions& options, const RunnerOptions& runner) {
+  SchedulerOptions made{.max_sequences = std::min(options.max_num_seqs, runner.max_sequences),
+                        .max_rows = std::min(options.max_num_batched_tokens, runner.max_tokens),
+                        .speculation = options.speculation};
+  // Everybody who runs has a row.
+  made.max_rows = std::min(std::max(made.max_rows, made.max_sequences), runner.max_tokens);
+  made.max_sequences = std::min(made.max_sequences, made.max_rows);
+  return made;
+}
 
 }  // namespace
 
@@ -62,30 +57,8 @@ double FinishEvent::prompt_tok_s() const { return rate(prompt_tokens, prompt_s);
 double FinishEvent::decode_tok_s() const { return rate(output_tokens - 1, decode_s); }
 
 struct Engine::State {
-  State(ModelRunner& runner_in, EngineOptions options_in)
-      : runner(runner_in),
-        options(options_in),
-        sampler(runner.config().vocab_size),
-        pool(runner.options().num_pages),
-        allowed(TokenConstraint::mask_words(runner.config().vocab_size)) {
-    const int64_t in_cache = pool.num_pages() * runner.options().page_tokens;
-    const int64_t of_model = runner.config().max_position;
-    if (options.max_model_len <= 0) options.max_model_len = std::min(of_model, in_cache);
-    check(options.max_model_len <= of_model,
-          "max_model_len is {}, the model's context is {} tokens", options.max_model_len, of_model);
-    check(options.max_model_len <= in_cache, "max_model_len is {}, the KV cache holds {} tokens",
-          options.max_model_len, in_cache);
-    thread = std::thread([this] { run(); });
-  }
-
-  ~State() {
-    {
-      std::lock_guard lock(mutex);
-      stopping = true;
-    }
-    changed.notify_all();
-    thread.join();
-  }
+  State(ModelRunner& runner_in, EngineOptions options_in);
+  ~State();
 
   // On the callers' threads.
   void validate(const Request& request) const;
@@ -94,37 +67,73 @@ struct Engine::State {
 
   // On the engine's thread.
   void run();
-  bool wait_for_work();
-  void apply_cancellations();
-  void admit();
-  void plan_step();
-  void compute_step();
-  bool take_sample(Sequence& sequence, std::span<float> logits_V, int64_t row);
-  bool ends_at(const Sequence& sequence, int32_t id) const;
-  void finish(Sequence& sequence, FinishReason reason, std::string error = {},
-              int32_t stop_id = -1);
-  void finish_all(const std::string& error);
-  void count_step();
+  bool receive();
+  void step();
+  void compute();
+  bool take_rows(Sequence& s, int64_t first_row, int64_t first_logits);
+  void report_prompt(Sequence& s, std::span<const float> logits_V, int64_t row);
+  bool take_sample(Sequence& s, std::span<float> logits_V, int64_t row, bool& draft_was_right);
+  void choose(Sequence& s, std::span<float> logits_V);
+  bool ends_at(const Sequence& s, int32_t id) const;
+  void finish(Sequence& s, FinishReason reason, std::string error = {}, int32_t stop_id = -1);
+  void fail_running(const std::string& error);
+  void leave_queue(int64_t count);
+  void count_prompt(Sequence& s, int64_t computed);
+  void count_step(double seconds);
 
   ModelRunner& runner;
   EngineOptions options;
   Sampler sampler;
   PagePool pool;
-  std::vector<std::unique_ptr<Sequence>> running;  // in order of admission
+  Scheduler scheduler;
+  StepBudget budget;
+  Counters counters;
   std::vector<StepSlice> slices;
   std::vector<int32_t> banned;
   std::vector<uint32_t> allowed;  // of the constraint at hand
+  std::vector<std::unique_ptr<Sequence>> arrived;
+  std::vector<RequestId> left;
+  int64_t admitted = 0;  // that the queue's count knows of
 
-  mutable std::mutex mutex;  // guards what follows
+  std::mutex mutex;  // guards what follows
   std::condition_variable changed, idle;
-  std::deque<std::unique_ptr<Sequence>> waiting;
+  std::vector<std::unique_ptr<Sequence>> inbox;
   std::vector<RequestId> cancelled;
-  EngineStats counters;
   RequestId next_id = 1;
+  int64_t queued = 0, unfinished = 0;
   bool stopping = false;
 
   std::thread thread;
 };
+
+Engine::State::State(ModelRunner& runner_in, EngineOptions options_in)
+    : runner(runner_in),
+      options(options_in),
+      sampler(runner.config().vocab_size),
+      pool(runner.options().num_pages, runner.options().page_tokens, options.enable_prefix_caching),
+      scheduler(pool, scheduler_options(options, runner.options())),
+      budget(options.max_num_batched_tokens),
+      allowed(TokenConstraint::mask_words(runner.config().vocab_size)) {
+  const int64_t in_cache = pool.num_pages() * pool.page_tokens();
+  const int64_t of_model = runner.config().max_position;
+  if (options.max_model_len <= 0) options.max_model_len = std::min(of_model, in_cache);
+  check(options.max_model_len <= of_model, "max_model_len is {}, the model's context is {} tokens",
+        options.max_model_len, of_model);
+  check(options.max_model_len <= in_cache, "max_model_len is {}, the KV cache holds {} tokens",
+        options.max_model_len, in_cache);
+  options.speculation.validate();
+  slices.reserve(static_cast<size_t>(options.max_num_seqs));
+  thread = std::thread([this] { run(); });
+}
+
+Engine::State::~State() {
+  {
+    std::lock_guard lock(mutex);
+    stopping = true;
+  }
+  changed.notify_all();
+  thread.join();
+}
 
 void Engine::State::validate(const Request& request) const {
   const ModelConfig& config = runner.config();
@@ -133,6 +142,9 @@ void Engine::State::validate(const Request& request) const {
     check(id >= 0 && id < config.vocab_size, "prompt has token id {}, the vocabulary has {} tokens",
           id, config.vocab_size);
   request.sampling.validate(config.vocab_size);
+  check(request.prompt_logprobs <= config.vocab_size,
+        "prompt_logprobs is {}, the vocabulary has {} tokens", request.prompt_logprobs,
+        config.vocab_size);
   const auto prompt = static_cast<int64_t>(request.prompt.size());
   check(prompt + request.sampling.max_tokens <= options.max_model_len,
         "the prompt has {} tokens and {} more are asked for, the context holds {} tokens", prompt,
@@ -143,11 +155,14 @@ RequestId Engine::State::submit(Request request, std::shared_ptr<Sink> sink) {
   validate(request);
   std::lock_guard lock(mutex);
   check(!stopping, "the engine is shutting down");
-  if (static_cast<int64_t>(waiting.size()) >= options.max_queue)
-    throw QueueFull(fmt::format("{} requests are waiting already", waiting.size()));
+  if (queued >= options.max_queue)
+    throw QueueFull(fmt::format("{} requests are waiting already", queued));
   const RequestId id = next_id++;
-  waiting.push_back(std::make_unique<Sequence>(id, std::move(request), std::move(sink), pool,
-                                               runner.options().page_tokens));
+  inbox.push_back(std::make_unique<Sequence>(id, std::move(request), std::move(sink), pool,
+                                             options.speculation.num_speculative_tokens));
+  ++queued;
+  ++unfinished;
+  Counters::set(counters.queued, queued);
   changed.notify_all();
   return id;
 }
@@ -159,123 +174,125 @@ void Engine::State::cancel(RequestId id) {
 }
 
 void Engine::State::run() {
-  while (wait_for_work()) {
-    apply_cancellations();
-    admit();
-    if (running.empty()) continue;
+  while (receive()) {
+    if (scheduler.num_running() + scheduler.num_waiting() == 0) continue;
     try {
-      plan_step();
-      compute_step();
+      step();
     } catch (const std::exception& error) {
-      finish_all(error.what());
+      fail_running(error.what());
     }
   }
-  finish_all("the server is shutting down");
+  for (auto& s : scheduler.remove_all())
+    finish(*s, FinishReason::kError, "the server is shutting down");
 }
 
-/// False when the engine must stop.
-bool Engine::State::wait_for_work() {
-  std::unique_lock lock(mutex);
-  counters.running = static_cast<int64_t>(running.size());
-  if (running.empty() && waiting.empty()) idle.notify_all();
-  changed.wait(lock, [&] { return stopping || !running.empty() || !waiting.empty(); });
-  return !stopping;
-}
-
-void Engine::State::apply_cancellations() {
-  std::vector<std::unique_ptr<Sequence>> gone;
+/// Takes in what the other threads have asked for; waits for it when there is nothing to do. False
+/// when the engine must stop.
+bool Engine::State::receive() {
   {
-    std::lock_guard lock(mutex);
-    if (cancelled.empty()) return;
-    const auto take = [&](auto& from) {
-      for (auto it = from.begin(); it != from.end();) {
-        const bool hit =
-            std::find(cancelled.begin(), cancelled.end(), (*it)->id) != cancelled.end();
-        if (hit) gone.push_back(std::move(*it));
-        it = hit ? from.erase(it) : it + 1;
-      }
-    };
-    take(running);
-    take(waiting);
-    cancelled.clear();
-  }
-  for (auto& sequence : gone) finish(*sequence, FinishReason::kCancelled);
-}
-
-/// First come, first served; a request enters when pages for its longest possible answer are free.
-void Engine::State::admit() {
-  while (static_cast<int64_t>(running.size()) < options.max_num_seqs) {
-    std::unique_ptr<Sequence> next;
-    {
-      std::lock_guard lock(mutex);
-      if (waiting.empty()) return;
-      Sequence& first = *waiting.front();
-      if (first.pages.pages_to_hold(first.most_tokens()) > pool.num_free()) return;
-      next = std::move(waiting.front());
-      waiting.pop_front();
-      counters.running = static_cast<int64_t>(running.size()) + 1;
+    std::unique_lock lock(mutex);
+    const bool busy = scheduler.num_running() + scheduler.num_waiting() > 0;
+    changed.wait(lock, [&] { return stopping || busy || !inbox.empty() || !cancelled.empty(); });
+    arrived.swap(inbox);
+    left.swap(cancelled);
+    if (stopping) {
+      for (auto& s : arrived) scheduler.add(std::move(s));
+      return false;
     }
-    next->admitted = Clock::now();
-    if (next->request.sampling.max_tokens == 0) {
-      finish(*next, FinishReason::kLength);
-      continue;
+  }
+  for (auto& s : arrived) {
+    const bool asks_nothing = s->request.sampling.max_tokens == 0 && s->request.prompt_logprobs < 0;
+    if (asks_nothing) {
+      finish(*s, FinishReason::kLength);
+    } else {
+      scheduler.add(std::move(s));
     }
-    next->pages.grow(next->most_tokens());
-    running.push_back(std::move(next));
   }
+  arrived.clear();
+  for (RequestId id : left)
+    if (const auto s = scheduler.remove(id)) finish(*s, FinishReason::kCancelled);
+  left.clear();
+  return true;
 }
 
-/// Decoding rows first, then prompts in order of admission up to the step's token budget.
-void Engine::State::plan_step() {
-  int64_t budget = options.max_num_batched_tokens;
-  for (auto& s : running) {
-    const bool decodes = s->length() - s->computed == 1;
-    s->rows_this_step = decodes && budget > 0 ? 1 : 0;
-    budget -= s->rows_this_step;
+void Engine::State::step() {
+  const auto start = Clock::now();
+  scheduler.plan([this](int64_t decode_rows) { return budget.prompt_rows(decode_rows); });
+  if (const int64_t news = scheduler.counts().admitted - admitted; news > 0) {
+    admitted += news;
+    leave_queue(news);
   }
-  for (auto& s : running) {
-    if (s->rows_this_step > 0) continue;
-    s->rows_this_step = std::min(budget, s->length() - s->computed);
-    budget -= s->rows_this_step;
-  }
+  compute();
+  scheduler.sweep();
+  count_step(seconds_between(start, Clock::now()));
 }
 
-void Engine::State::compute_step() {
+void Engine::State::compute() {
   slices.clear();
-  for (auto& s : running) {
-    if (s->rows_this_step == 0) continue;
-    const std::span<const int32_t> rows(s->history);
-    slices.push_back({.ids = rows.subspan(static_cast<size_t>(s->computed),
-                                          static_cast<size_t>(s->rows_this_step)),
+  for (const auto& s : scheduler.running()) {
+    if (s->rows == 0) continue;
+    const int64_t end = s->computed + s->rows, wanted = end - first_wanted(*s);
+    slices.push_back({.ids = std::span<const int32_t>(s->tokens).subspan(
+                          static_cast<size_t>(s->computed), static_cast<size_t>(s->rows)),
                       .first_position = s->computed,
                       .pages = s->pages.pages(),
-                      .wants_logits = s->computed + s->rows_this_step == s->length(),
+                      .wants_logits = wanted > 0,
+                      .logit_rows = wanted,
                       .wants_plain_topk = s->request.want_experts});
   }
+  if (slices.empty()) return;
   runner.step(slices);
-  int64_t row = 0, samples = 0;
-  for (auto& s : running) {
-    if (s->rows_this_step == 0) continue;
-    row += s->rows_this_step;
-    s->computed += s->rows_this_step;
-    if (s->computed < s->length()) continue;
-    if (!take_sample(*s, runner.logits(samples++), row - 1)) s.reset();
+  int64_t row = 0, logits = 0;
+  for (auto& s : scheduler.running()) {
+    if (s->rows == 0) continue;
+    const int64_t rows = s->rows, wanted = s->computed + rows - first_wanted(*s);
+    const bool goes_on = take_rows(*s, row, logits);
+    row += rows;
+    logits += wanted;
+    if (!goes_on) s.reset();
   }
-  std::erase(running, nullptr);
-  count_step();
 }
 
-bool Engine::State::ends_at(const Sequence& sequence, int32_t id) const {
-  const auto contains = [id](const std::vector<int32_t>& ids) {
-    return std::find(ids.begin(), ids.end(), id) != ids.end();
-  };
-  const SamplingParams& wishes = sequence.request.sampling;
-  const bool eos_ends = !wishes.ignore_eos || sequence.request.constraint != nullptr;
-  return contains(wishes.stop_ids) || (eos_ends && contains(runner.config().eos_ids));
+/// Takes what the step has given a sequence; returns false when it has ended (and been finished).
+bool Engine::State::take_rows(Sequence& s, int64_t first_row, int64_t first_logits) {
+  const int64_t start = s.computed, end = start + s.rows, wanted = first_wanted(s);
+  count_prompt(s, end);
+  bool goes_on = true;
+  for (int64_t at = wanted; at < end && goes_on; ++at) {
+    const std::span<float> logits_V = runner.logits(first_logits + at - wanted);
+    if (at + 1 < s.prompt_tokens()) {
+      report_prompt(s, logits_V, at);
+      continue;
+    }
+    if (s.request.sampling.max_tokens == 0) break;
+    bool draft_was_right = false;
+    goes_on = take_sample(s, logits_V, first_row + at - start, draft_was_right);
+    if (!draft_was_right) break;
+    Counters::add(counters.accepted_tokens, 1);
+  }
+  if (!goes_on) return false;
+  s.drop_drafts();
+  s.computed = std::min(end, s.output_tokens() > 0 ? s.length - 1 : s.length);
+  if (s.computed < s.length) return true;
+  finish(s, FinishReason::kLength);  // nothing but the prompt was asked for
+  return false;
 }
 
-/// Returns false when the sequence has ended (and been finished).
-bool Engine::State::take_sample(Sequence& s, std::span<float> logits_V, int64_t row) {
+void Engine::State::report_prompt(Sequence& s, std::span<const float> logits_V, int64_t row) {
+  const int32_t next = s.request.prompt[static_cast<size_t>(row + 1)];
+  sampler.score(logits_V, next, s.request.prompt_logprobs, s.sample);
+  s.prompt_reported = row + 1;
+  s.sink->on_prompt(row + 1, s.sample);
+}
+
+bool Engine::State::ends_at(const Sequence& s, int32_t id) const {
+  const bool eos_ends = !s.request.sampling.ignore_eos || s.request.constraint != nullptr;
+  return contains(s.request.sampling.stop_ids, id) ||
+         (eos_ends && contains(runner.config().eos_ids, id));
+}
+
+/// Leaves the next token in s.sample. Throws Error where the request itself allows none.
+void Engine::State::choose(Sequence& s, std::span<float> logits_V) {
   const SamplingParams& wishes = s.request.sampling;
   banned.clear();
   if (s.output_tokens() < wishes.min_tokens) {
@@ -283,32 +300,39 @@ bool Engine::State::take_sample(Sequence& s, std::span<float> logits_V, int64_t 
     banned.insert(banned.end(), wishes.stop_ids.begin(), wishes.stop_ids.end());
   }
   TokenConstraint* constraint = s.request.constraint.get();
+  std::span<const uint32_t> mask;
+  if (constraint) {
+    constraint->allow(allowed);
+    mask = allowed;
+  }
+  sampler.sample(logits_V, wishes, s.history(), s.prompt_tokens(), banned, mask, s.sample);
+  if (constraint) constraint->advance(s.sample.id);
+}
+
+/// Returns false when the sequence has ended (and been finished).
+bool Engine::State::take_sample(Sequence& s, std::span<float> logits_V, int64_t row,
+                                bool& draft_was_right) {
   try {
-    std::span<const uint32_t> mask;
-    if (constraint) constraint->allow(allowed), mask = allowed;
-    sampler.sample(logits_V, wishes, s.history, s.prompt_tokens(), banned, mask, s.sample);
-    if (constraint) constraint->advance(s.sample.id);
+    choose(s, logits_V);
   } catch (const std::exception& error) {  // of this request alone
     finish(s, FinishReason::kError, error.what());
     return false;
   }
   if (s.output_tokens() == 0) s.first_token = Clock::now();
-  s.history.push_back(s.sample.id);
+  draft_was_right = s.append(s.sample.id);
+  Counters::add(counters.output_tokens, 1);
   if (ends_at(s, s.sample.id)) {
     finish(s, FinishReason::kStop, {}, s.sample.id);
     return false;
   }
   const std::span<const int32_t> experts =
       s.request.want_experts ? runner.experts(row) : std::span<const int32_t>{};
-  if (!s.sink->on_token({s.sample, experts})) {
+  const bool wanted = s.sink->on_token({s.sample, experts});
+  if (!wanted || (s.request.constraint && s.request.constraint->finished())) {
     finish(s, FinishReason::kStop);
     return false;
   }
-  if (constraint && constraint->finished()) {
-    finish(s, FinishReason::kStop);
-    return false;
-  }
-  if (s.output_tokens() >= wishes.max_tokens) {
+  if (s.output_tokens() >= s.request.sampling.max_tokens) {
     finish(s, FinishReason::kLength);
     return false;
   }
@@ -317,41 +341,61 @@ bool Engine::State::take_sample(Sequence& s, std::span<float> logits_V, int64_t 
 
 void Engine::State::finish(Sequence& s, FinishReason reason, std::string error, int32_t stop_id) {
   const auto now = Clock::now();
-  const auto admitted = s.admitted == Clock::time_point{} ? now : s.admitted;
+  const bool was_admitted = s.admitted != Clock::time_point{};
+  const auto admission = was_admitted ? s.admitted : now;
   const auto first = s.output_tokens() == 0 ? now : s.first_token;
   s.pages.clear();
-  {
-    std::lock_guard lock(mutex);
-    ++counters.finished;
-    counters.output_tokens += s.output_tokens();
-    counters.prompt_tokens += s.prompt_tokens();
-  }
+  Counters::add(counters.finished, 1);
+  Counters::set(counters.pages_used, pool.num_used());
+  if (!was_admitted) leave_queue(1);
   s.sink->on_finish({.reason = reason,
                      .stop_id = stop_id,
                      .error = std::move(error),
                      .prompt_tokens = s.prompt_tokens(),
                      .output_tokens = s.output_tokens(),
-                     .queue_s = seconds_between(s.arrived, admitted),
-                     .prompt_s = seconds_between(admitted, first),
+                     .cached_tokens = s.cached_tokens,
+                     .queue_s = seconds_between(s.arrived, admission),
+                     .prompt_s = seconds_between(admission, first),
                      .decode_s = seconds_between(first, now)});
-}
-
-void Engine::State::finish_all(const std::string& error) {
-  for (auto& sequence : running) finish(*sequence, FinishReason::kError, error);
-  running.clear();
-  std::deque<std::unique_ptr<Sequence>> left;
-  {
-    std::lock_guard lock(mutex);
-    if (stopping) left.swap(waiting);
-  }
-  for (auto& sequence : left) finish(*sequence, FinishReason::kError, error);
-}
-
-void Engine::State::count_step() {
   std::lock_guard lock(mutex);
-  ++counters.steps;
-  counters.running = static_cast<int64_t>(running.size());
-  counters.pages_used = pool.num_pages() - pool.num_free();
+  if (--unfinished == 0) idle.notify_all();
+}
+
+/// A step has failed: what it was to compute is lost, and so is what the cache promised.
+void Engine::State::fail_running(const std::string& error) {
+  for (auto& s : scheduler.running())
+    if (s) finish(*s, FinishReason::kError, error);
+  scheduler.running().clear();
+  pool.forget_all();
+}
+
+void Engine::State::leave_queue(int64_t count) {
+  std::lock_guard lock(mutex);
+  queued -= count;
+  Counters::set(counters.queued, queued);
+}
+
+/// Prompt tokens count when they are first in the cache.
+void Engine::State::count_prompt(Sequence& s, int64_t computed) {
+  const int64_t known = std::min(computed, s.prompt_tokens());
+  if (known <= s.prompt_counted) return;
+  Counters::add(counters.prompt_tokens, known - s.prompt_counted);
+  s.prompt_counted = known;
+}
+
+void Engine::State::count_step(double seconds) {
+  const SchedulerCounts& counts = scheduler.counts();
+  budget.note(counts.decode_rows, counts.prompt_rows, seconds);
+  Counters::add(counters.steps, 1);
+  Counters::add(counts.prompt_rows > 0 ? counters.prompt_ns : counters.decode_ns,
+                static_cast<int64_t>(seconds * 1e9));
+  Counters::set(counters.running, scheduler.num_running());
+  Counters::set(counters.preempted, counts.waiting_again);
+  Counters::set(counters.pages_used, pool.num_used());
+  Counters::set(counters.preemptions, counts.preemptions);
+  Counters::set(counters.prefix_queries, counts.prefix_queries);
+  Counters::set(counters.prefix_hits, counts.prefix_hits);
+  Counters::set(counters.drafted_tokens, counts.drafted);
 }
 
 Engine::Engine(ModelRunner& runner, EngineOptions options)
@@ -366,13 +410,11 @@ void Engine::cancel(RequestId id) { state_->cancel(id); }
 
 void Engine::drain() {
   std::unique_lock lock(state_->mutex);
-  state_->idle.wait(lock, [&] { return state_->waiting.empty() && state_->counters.running == 0; });
+  state_->idle.wait(lock, [&] { return state_->unfinished == 0; });
 }
 
 EngineStats Engine::stats() const {
-  std::lock_guard lock(state_->mutex);
-  EngineStats stats = state_->counters;
-  stats.waiting = static_cast<int64_t>(state_->waiting.size());
+  EngineStats stats = state_->counters.read();
   stats.pages_total = state_->pool.num_pages();
   return stats;
 }

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "moge/core/error.h"
+#include "moge/infer/prompt_lookup.h"
 #include "moge/infer/sampling.h"
 #include "moge/text/token_constraint.h"
 
@@ -32,6 +33,7 @@ struct FinishEvent {
   int32_t stop_id = -1;  ///< the end token that stopped it, if any (not sent as TokenEvent)
   std::string error;     ///< one sentence, with kError
   int64_t prompt_tokens = 0, output_tokens = 0;
+  int64_t cached_tokens = 0;  ///< of the prompt, not computed because the cache had them
   double queue_s = 0, prompt_s = 0, decode_s = 0;
 
   double prompt_tok_s() const;  ///< 0 where nothing was timed
@@ -42,6 +44,10 @@ struct FinishEvent {
 class Sink {
  public:
   virtual ~Sink() = default;
+  /// A token of the prompt from the second on, in order, before the output; only if asked for
+  /// (Request::prompt_logprobs). `position` counts from 0.
+  virtual void on_prompt([[maybe_unused]] int64_t position, [[maybe_unused]] const Sample& sample) {
+  }
   /// Returns false to end the request (a stop string was met, the client has left).
   virtual bool on_token(const TokenEvent& event) = 0;
   /// Called exactly once, last.
@@ -52,6 +58,9 @@ struct Request {
   std::vector<int32_t> prompt;  ///< at least one token
   SamplingParams sampling;
   bool want_experts = false;
+  int prompt_logprobs = -1;  ///< alternatives reported with each prompt token; -1: no report
+  int64_t priority = 0;      ///< lower goes first; equals in order of arrival
+  std::string cache_salt;    ///< requests share cached prefixes with those of the same salt only
   /// Structured output; null: any token. One per answer (clone()), shared because a request may be
   /// copied on its way to the engine. With it an end token always ends the answer.
   std::shared_ptr<TokenConstraint> constraint;
@@ -64,14 +73,19 @@ struct EngineOptions {
   int64_t max_num_seqs = 64;             ///< sequences in one step
   int64_t max_num_batched_tokens = 512;  ///< new tokens in one step
   int64_t max_queue = 4096;              ///< waiting requests; one more is refused
-  int64_t page_tokens = 32;
-  int64_t kv_cache_bytes = 0;  ///< 0 = max_num_seqs contexts, at most a quarter of memory
+  bool enable_prefix_caching = true;
+  SpeculationOptions speculation;
 };
 
+/// Grow while requests run; counted since the start unless said otherwise.
 struct EngineStats {
-  int64_t running = 0, waiting = 0;
-  int64_t prompt_tokens = 0, output_tokens = 0, steps = 0, finished = 0;
-  int64_t pages_used = 0, pages_total = 0;
+  int64_t running = 0, waiting = 0;         ///< now
+  int64_t pages_used = 0, pages_total = 0;  ///< now; pages that only the cache holds are not used
+  int64_t prompt_tokens = 0, output_tokens = 0;
+  int64_t steps = 0, finished = 0, preemptions = 0;
+  int64_t prefix_queries = 0, prefix_hits = 0;      ///< prompt tokens looked up, found
+  int64_t drafted_tokens = 0, accepted_tokens = 0;  ///< of speculation
+  double prompt_s = 0, decode_s = 0;                ///< time of steps with and without prompt rows
 };
 
 /// Thrown by submit when the queue is full: HTTP 429.
@@ -94,7 +108,7 @@ class Engine {
   RequestId submit(Request request, std::shared_ptr<Sink> sink);
   void cancel(RequestId id);  ///< its pages are free before the next step; unknown ids are ignored
   void drain();               ///< returns when nothing runs or waits
-  EngineStats stats() const;
+  EngineStats stats() const;  ///< waits for nobody
   int64_t max_model_len() const;
 
  private:

@@ -16,6 +16,7 @@ struct ModelRunner::State {
   void record_experts(int64_t layer, const BlockActivations& acts);
   void record_plain_topk(int64_t layer, const Tensor& router_logits_TE);
   int64_t experts_per_row() const { return 2 * model.config.num_layers() * model.config.moe.top_k; }
+  void compute_logits(int64_t block);
 
   const Model& model;
   RunnerOptions options;
@@ -25,6 +26,8 @@ struct ModelRunner::State {
   std::vector<PagedKv> caches;
   std::vector<int32_t> ids, positions, logit_rows, plain_rows, experts;
   std::vector<float> logits, probs_E, weights_K;  // the latter two of plain top-K
+  int64_t logits_block = -1;                      // which of the step's blocks `logits` holds
+  Tensor x_TD;                                    // of the step, in the workspace
   std::vector<SequenceSlice> slices;
 };
 
@@ -70,8 +73,8 @@ ModelRunner::State::State(ThreadPool& threads, const kernels::Table& table, cons
   probs_E.resize(static_cast<size_t>(model.config.moe.num_experts));
   weights_K.resize(static_cast<size_t>(model.config.moe.top_k));
   const auto sequences = static_cast<size_t>(options.max_sequences);
-  logit_rows.reserve(sequences);
-  plain_rows.reserve(sequences);
+  logit_rows.reserve(rows);
+  plain_rows.reserve(rows);
   slices.reserve(sequences);
   logits.resize(sequences * static_cast<size_t>(model.config.vocab_size));
 }
@@ -92,8 +95,12 @@ void ModelRunner::State::place_tokens(std::span<const StepSlice> step_slices) {
       ids[static_cast<size_t>(row)] = slice.ids[static_cast<size_t>(i)];
       positions[static_cast<size_t>(row)] = static_cast<int32_t>(slice.first_position + i);
     }
-    if (slice.wants_logits) logit_rows.push_back(static_cast<int32_t>(row - 1));
-    if (slice.wants_plain_topk) plain_rows.push_back(static_cast<int32_t>(row - 1));
+    MOGE_ASSERT(slice.logit_rows <= count);
+    if (!slice.wants_logits) continue;
+    for (int64_t wanted = row - slice.logit_rows; wanted < row; ++wanted) {
+      logit_rows.push_back(static_cast<int32_t>(wanted));
+      if (slice.wants_plain_topk) plain_rows.push_back(static_cast<int32_t>(wanted));
+    }
   }
 }
 
@@ -139,17 +146,28 @@ void ModelRunner::step(std::span<const StepSlice> step_slices) {
   };
   const LayerObserver observer(record);
   std::fill_n(s.experts.begin(), rows * s.experts_per_row(), -1);
-  const ArenaScope scope(s.workspace);
-  const Tensor x_TD = model_forward(s.context, s.model, batch, s.workspace, &observer);
-  const auto wanted = static_cast<int64_t>(s.logit_rows.size());
-  if (wanted == 0) return;
-  logits_for_rows(s.context, s.model, x_TD, Tensor::of(s.logit_rows.data(), {wanted}), s.workspace,
-                  Tensor::of(s.logits.data(), {wanted, s.model.config.vocab_size}));
+  s.workspace.reset_to(0);  // the last step's rows were kept for its logits
+  s.x_TD = model_forward(s.context, s.model, batch, s.workspace, &observer);
+  s.logits_block = -1;
+  if (!s.logit_rows.empty()) s.compute_logits(0);
+}
+
+void ModelRunner::State::compute_logits(int64_t block) {
+  const int64_t first = block * options.max_sequences;
+  const int64_t count =
+      std::min(options.max_sequences, static_cast<int64_t>(logit_rows.size()) - first);
+  MOGE_ASSERT(count > 0);
+  logits_for_rows(context, model, x_TD, Tensor::of(logit_rows.data() + first, {count}), workspace,
+                  Tensor::of(logits.data(), {count, model.config.vocab_size}));
+  logits_block = block;
 }
 
 std::span<float> ModelRunner::logits(int64_t i) {
-  const auto V = static_cast<size_t>(state_->model.config.vocab_size);
-  return std::span(state_->logits).subspan(static_cast<size_t>(i) * V, V);
+  State& s = *state_;
+  const int64_t block = i / s.options.max_sequences;
+  if (block != s.logits_block) s.compute_logits(block);
+  const auto V = static_cast<size_t>(s.model.config.vocab_size);
+  return std::span(s.logits).subspan(static_cast<size_t>(i % s.options.max_sequences) * V, V);
 }
 
 std::span<const int32_t> ModelRunner::experts(int64_t row) const {

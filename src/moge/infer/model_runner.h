@@ -26,7 +26,8 @@ struct StepSlice {
   int64_t first_position = 0;      ///< absolute position of the first
   std::span<const int32_t> pages;  ///< page table up to the last new position
   bool wants_logits = false;       ///< of the last new token
-  bool wants_plain_topk = false;   ///< second half of experts(), of the last new token
+  int64_t logit_rows = 1;          ///< if so, of that many last ones
+  bool wants_plain_topk = false;   ///< second half of experts(), of the rows with logits
 };
 
 /// The model must outlive its runner.
@@ -40,7 +41,9 @@ class ModelRunner {
   /// vocabulary; more tokens or sequences than the options allow is our own mistake.
   void step(std::span<const StepSlice> slices);
 
-  /// Logits of the i-th slice that wanted them; the caller may overwrite them.
+  /// Logits of the i-th row that was wanted; the caller may overwrite them. They are computed in
+  /// blocks of max_sequences rows, i / max_sequences being the block; a call for another block
+  /// replaces the present one.
   std::span<float> logits(int64_t i);
   /// Experts of row `row` of the step: [2][layers][top_k], -1 in dense layers. First those that
   /// computed it; then those that plain top-K without groups would have taken (-1: not asked).

@@ -205,6 +205,13 @@ int32_t Sampler::draw(std::span<const float> logits_V, const SamplingParams& par
   return candidates_.back().second;
 }
 
+void Sampler::score(std::span<const float> logits_V, int32_t id, int num_logprobs, Sample& result) {
+  const double lse = log_sum_exp(logits_V);
+  report(logits_V, num_logprobs, candidates_, lse, result);
+  result.id = id;
+  result.logprob = static_cast<float>(logits_V[static_cast<size_t>(id)] - lse);
+}
+
 void Sampler::sample(std::span<float> logits_V, const SamplingParams& params,
                      std::span<const int32_t> history, int64_t prompt_tokens,
                      std::span<const int32_t> banned, std::span<const uint32_t> allowed,

@@ -59,6 +59,9 @@ class Sampler {
               std::span<const int32_t> history, int64_t prompt_tokens,
               std::span<const int32_t> banned, std::span<const uint32_t> allowed, Sample& result);
 
+  /// The log-probability of a token that is given, with `num_logprobs` alternatives.
+  void score(std::span<const float> logits_V, int32_t id, int num_logprobs, Sample& result);
+
  private:
   void penalise(std::span<float> logits_V, const SamplingParams& params,
                 std::span<const int32_t> history, int64_t prompt_tokens);
