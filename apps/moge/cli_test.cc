@@ -6,6 +6,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "byte_size.h"
 #include "help.h"
 #include "moge/core/error.h"
 #include "parse.h"
@@ -172,6 +173,15 @@ TEST(Progress, LineHasBarRateAndTimeLeft) {
             "train [######..................] 25/100 25% 2.5/s 0:30 left loss 2.5");
   EXPECT_EQ(progress_line("train", 25, 100, 10.0, "loss 2.5", 12), "train [#####");
   EXPECT_EQ(progress_line("t", 0, 0, 0.0, "", 0), "t [........................] 0/0 0% 0/s");
+}
+
+TEST(Bytes, AreReadAsPeopleWriteThem) {
+  EXPECT_EQ(parse_bytes("4096", "x"), 4096);
+  EXPECT_EQ(parse_bytes("4G", "x"), int64_t{4} << 30);
+  EXPECT_EQ(parse_bytes("1.5GiB", "x"), int64_t{3} << 29);
+  EXPECT_EQ(parse_bytes("25.6k", "x"), 25600);
+  for (const char* wrong : {"", "G", "-1", "4GB!", "4X", "nan", "1e300", "999999999T"})
+    EXPECT_THROW(parse_bytes(wrong, "x"), UsageError) << wrong;
 }
 
 }  // namespace

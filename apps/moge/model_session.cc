@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "byte_size.h"
 #include "moge/core/error.h"
 #include "moge/runtime/topology.h"
 #include "open_tokenizer.h"
@@ -20,18 +21,24 @@ LoadedModel load(const EngineChoice& choice, Run& run, Arena& scratch) {
   return load_model(Context{run.pool(), run.table(), scratch}, source, options);
 }
 
+infer::SpeculationOptions speculation(const EngineChoice& choice) {
+  if (choice.speculative_config.empty()) return choice.speculation;
+  return infer::SpeculationOptions::parse(choice.speculative_config);
+}
+
 /// Pages for every sequence's longest context, within the memory that may be used.
 int64_t choose_pages(const EngineChoice& choice, const ModelConfig& config, DType kv_dtype) {
   const int64_t context = choice.max_model_len > 0 ? choice.max_model_len : config.max_position;
   const int64_t per_sequence = (context + choice.block_size - 1) / choice.block_size;
   const int64_t page = infer::ModelRunner::page_bytes(config, choice.block_size, kv_dtype);
-  const int64_t bytes = choice.kv_cache_memory_gib > 0
-                            ? static_cast<int64_t>(choice.kv_cache_memory_gib * 0x1p30)
-                            : memory_available() / 4;
+  const bool automatic = choice.kv_cache_memory == "auto" || choice.kv_cache_memory == "0";
+  // Asked after the weights are there; the other half is for everybody else.
+  const int64_t bytes =
+      automatic ? memory_available() / 2 : parse_bytes(choice.kv_cache_memory, "kv-cache-memory");
   const int64_t fitting = bytes / page;
   check(fitting > 0, "a KV page of {} bytes does not fit into {} bytes: pass --kv-cache-memory",
         page, bytes);
-  return std::min(per_sequence * choice.max_num_seqs, fitting);
+  return automatic ? std::min(per_sequence * choice.max_num_seqs, fitting) : fitting;
 }
 
 }  // namespace
@@ -57,7 +64,9 @@ ModelSession::ModelSession(const EngineChoice& choice, Run& run)
   engine_ = std::make_unique<infer::Engine>(
       *runner_, infer::EngineOptions{.max_model_len = choice.max_model_len,
                                      .max_num_seqs = choice.max_num_seqs,
-                                     .max_num_batched_tokens = choice.max_num_batched_tokens});
+                                     .max_num_batched_tokens = choice.max_num_batched_tokens,
+                                     .enable_prefix_caching = choice.enable_prefix_caching,
+                                     .speculation = speculation(choice)});
 }
 
 }  // namespace moge

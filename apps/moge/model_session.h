@@ -18,7 +18,9 @@ namespace moge {
 struct EngineChoice {
   std::string model, dtype = "auto", kv_cache_dtype = "auto", load_format = "auto";
   int64_t max_model_len = 0, max_num_seqs = 64, max_num_batched_tokens = 512, block_size = 32;
-  double kv_cache_memory_gib = 0;
+  std::string kv_cache_memory = "auto", speculative_config;
+  bool enable_prefix_caching = true;
+  infer::SpeculationOptions speculation;
 
   void visit(FieldList& v) {
     v("model", model, "model folder, --save folder or preset:NAME")
@@ -37,9 +39,21 @@ struct EngineChoice {
         .between(1, 1 << 16)
         .also("ubatch-size");
     v("block-size", block_size, "tokens of a KV page").between(1, 256);
-    v("kv-cache-memory", kv_cache_memory_gib,
-      "GiB of KV cache; 0: what the sequences need, at most a quarter of memory")
-        .at_least(0);
+    v("kv-cache-memory", kv_cache_memory,
+      "bytes of KV cache, also as 4G; auto: what the sequences need, at most half of what is free")
+        .also("kv-cache-memory-bytes");
+    v("enable-prefix-caching", enable_prefix_caching,
+      "requests that begin alike share what is computed");
+    v("speculative-config", speculative_config,
+      "vLLM's JSON: {\"method\":\"ngram\",\"num_speculative_tokens\":4}");
+    v("num-speculative-tokens", speculation.num_speculative_tokens,
+      "tokens to guess from the text so far in each step; 0: none")
+        .between(0, 64)
+        .also("draft-max");
+    v("prompt-lookup-max", speculation.prompt_lookup_max, "longest run of tokens looked for")
+        .between(1, 64);
+    v("prompt-lookup-min", speculation.prompt_lookup_min, "shortest run of tokens looked for")
+        .between(1, 64);
   }
 };
 

@@ -67,13 +67,13 @@ TEST(Constraint, TheAnswerIsWhatTheMaskAllows) {
 
 TEST(Constraint, AnEndTokenEndsTheAnswerEvenWhenEosIsToBeIgnored) {
   TestEngine test(2);
-  constexpr int32_t eos = 0;
-  test.loaded.model.config.eos_ids = {eos};
+  constexpr int32_t kEos = 0;
+  test.loaded.model.config.eos_ids = {kEos};
   const Answer answer =
-      recite(test, std::make_shared<Recital>(std::vector<int32_t>{40, 7, eos}, false), 0);
+      recite(test, std::make_shared<Recital>(std::vector<int32_t>{40, 7, kEos}, false), 0);
   EXPECT_EQ(answer.ids, (std::vector<int32_t>{40, 7}));
   EXPECT_EQ(answer.finish.reason, FinishReason::kStop);
-  EXPECT_EQ(answer.finish.stop_id, eos);
+  EXPECT_EQ(answer.finish.stop_id, kEos);
 }
 
 TEST(Constraint, AMaskWithoutATokenFailsThatRequestAlone) {

@@ -126,23 +126,25 @@ void Sampler::penalise(std::span<float> logits_V, const SamplingParams& params,
   }
 }
 
+/// The tokens that may be drawn with their scaled logits: in id order, or likelier first with
+/// top_k.
 void Sampler::keep_candidates(std::span<const float> logits_V, const SamplingParams& params) {
   const float inverse = 1.0f / params.temperature;
   candidates_.clear();
   for (size_t id = 0; id < logits_V.size(); ++id)
     if (logits_V[id] > kNever)
       candidates_.emplace_back(logits_V[id] * inverse, static_cast<int32_t>(id));
-  if (params.top_k > 0 && params.top_k < static_cast<int64_t>(candidates_.size())) {
-    std::nth_element(candidates_.begin(), candidates_.begin() + params.top_k - 1, candidates_.end(),
-                     likelier);
-    candidates_.resize(static_cast<size_t>(params.top_k));
-  }
+  check(!candidates_.empty(), "the model's logits are not numbers");
+  if (params.top_k == 0 || params.top_k >= static_cast<int64_t>(candidates_.size())) return;
+  std::nth_element(candidates_.begin(), candidates_.begin() + params.top_k - 1, candidates_.end(),
+                   likelier);
+  candidates_.resize(static_cast<size_t>(params.top_k));
   std::sort(candidates_.begin(), candidates_.end(), likelier);
 }
 
-/// Turns the sorted scaled logits into weights relative to the first and returns their sum.
+/// Turns the scaled logits into weights relative to the likeliest and returns their sum.
 double Sampler::weigh_candidates() {
-  const float peak = candidates_.front().first;
+  const float peak = std::max_element(candidates_.begin(), candidates_.end())->first;
   double total = 0;
   for (auto& [weight, id] : candidates_) {
     weight = std::exp(weight - peak);
@@ -174,6 +176,28 @@ void Sampler::cut_by_typicality(double typical_p) {
   std::sort(candidates_.begin(), candidates_.end(), likelier);
 }
 
+/// Keeps the likeliest tokens up to the mass `wanted`. A full sort of a large vocabulary costs more
+/// than the rest of sampling, so the order is made as far as it is needed.
+void Sampler::cut_by_mass(double wanted) {
+  const auto begin = candidates_.begin();
+  const size_t count = candidates_.size();
+  double mass = 0;
+  for (size_t keep = 0, sorted = 0, block = 128; keep < count; block *= 4) {
+    const size_t end = std::min(count, sorted + block);
+    const auto from = begin + static_cast<ptrdiff_t>(sorted);
+    const auto to = begin + static_cast<ptrdiff_t>(end);
+    if (end < count) std::nth_element(from, to - 1, candidates_.end(), likelier);
+    std::sort(from, to, likelier);
+    for (sorted = end; keep < end; ++keep) {
+      if (keep > 0 && mass >= wanted) {
+        candidates_.resize(keep);
+        return;
+      }
+      mass += candidates_[keep].first;
+    }
+  }
+}
+
 void Sampler::cut_by_probability(const SamplingParams& params) {
   double total = weigh_candidates();
   if (params.typical_p < 1) {
@@ -181,21 +205,16 @@ void Sampler::cut_by_probability(const SamplingParams& params) {
     total = 0;
     for (const auto& [weight, id] : candidates_) total += weight;
   }
-  const float least = params.min_p * candidates_.front().first;
-  size_t keep = 0;
-  double mass = 0;
-  for (const auto& [weight, id] : candidates_) {
-    if (keep > 0 && (mass >= params.top_p * total || weight < least)) break;
-    mass += weight;
-    ++keep;
+  if (params.min_p > 0) {
+    const float peak = std::max_element(candidates_.begin(), candidates_.end())->first;
+    std::erase_if(candidates_, [&](const auto& c) { return c.first < params.min_p * peak; });
   }
-  candidates_.resize(keep);
+  if (params.top_p < 1) cut_by_mass(params.top_p * total);
 }
 
 int32_t Sampler::draw(std::span<const float> logits_V, const SamplingParams& params,
                       double uniform) {
   keep_candidates(logits_V, params);
-  check(!candidates_.empty(), "the model's logits are not numbers");
   cut_by_probability(params);
   double total = 0;
   for (const auto& [weight, id] : candidates_) total += weight;

@@ -69,6 +69,7 @@ class Sampler {
   void keep_candidates(std::span<const float> logits_V, const SamplingParams& params);
   double weigh_candidates();
   void cut_by_typicality(double typical_p);
+  void cut_by_mass(double wanted);
   void cut_by_probability(const SamplingParams& params);
 
   std::vector<int32_t> counts_V_;  // of each token in the output; zero between calls

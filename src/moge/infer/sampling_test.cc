@@ -2,9 +2,12 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <map>
+#include <numeric>
+#include <set>
 
 #include "moge/core/error.h"
 
@@ -96,6 +99,30 @@ TEST(Sampler, TypicalNeverChoosesABannedToken) {
                      std::vector<int32_t>(static_cast<size_t>(length), 0), 1, {0, 2})
                   .id,
               1);
+}
+
+/// What top_p keeps of a large vocabulary is what a full sort would keep.
+TEST(Sampler, TopPTakesTheLikeliestOfALargeVocabulary) {
+  Rng rng(1, "logits");
+  std::vector<float> logits(3000);
+  for (float& x : logits) x = 2 * rng.normal();
+  std::vector<size_t> order(logits.size());
+  std::iota(order.begin(), order.end(), size_t{0});
+  std::sort(order.begin(), order.end(), [&](size_t a, size_t b) { return logits[a] > logits[b]; });
+  const double lse = log_sum_exp(logits);
+  for (float top_p : {0.05f, 0.5f, 0.9f, 0.999f}) {
+    std::set<int32_t> kept;
+    double mass = 0;
+    for (size_t i = 0; mass < top_p; ++i) {
+      kept.insert(static_cast<int32_t>(order[i]));
+      mass += std::exp(logits[order[i]] - lse);
+    }
+    std::set<int32_t> drawn;
+    for (uint64_t seed = 0; seed < 100; ++seed)
+      drawn.insert(sample(logits, {.temperature = 1, .top_p = top_p, .seed = seed}).id);
+    for (int32_t id : drawn) EXPECT_TRUE(kept.count(id)) << top_p << ": " << id;
+    EXPECT_TRUE(drawn.count(static_cast<int32_t>(order[0])) || top_p > 0.5f);
+  }
 }
 
 TEST(Sampler, ADrawIsAFunctionOfSeedAndIndexOnly) {
