@@ -17,12 +17,13 @@ declare -A below=(  # what each room may include besides itself
   [kernels]="core"
   [ops]="core runtime tensor kernels"
   [text]="core"
+  [grammar]="core text"
   [model]="core config plan runtime tensor quant kernels ops"
   [data]="core text runtime"
   [train]="core config plan report runtime tensor kernels ops text model data"
-  [infer]="core config plan runtime tensor kernels ops text model"
-  [eval]="core config plan runtime tensor quant kernels ops text model infer"
-  [serve]="core config plan report runtime tensor kernels ops text model infer"
+  [infer]="core config plan runtime tensor kernels ops text grammar model"
+  [eval]="core config plan runtime tensor quant kernels ops text grammar model infer"
+  [serve]="core config plan report runtime tensor kernels ops text grammar model infer"
 )
 heavy='^#include <(nlohmann/json\.hpp|CLI/|spdlog/|boost/|mpi\.h|cuda|sentencepiece)'
 bad=0

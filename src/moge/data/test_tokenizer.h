@@ -27,6 +27,9 @@ class ByteTokenizer : public Tokenizer {
   }
   std::optional<int32_t> piece_to_id(std::string_view) const override { return std::nullopt; }
   bool is_special(int32_t id) const override { return id == 256; }
+  std::string token_bytes(int32_t id, bool) const override {
+    return id < 256 ? id_to_piece(id) : "";
+  }
   SpecialIds special_ids() const override {
     SpecialIds ids;
     if (has_eos_) ids.eos = 256;

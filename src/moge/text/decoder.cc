@@ -49,6 +49,8 @@ class Fuse : public DecodeStep {
 /// Turns characters of the byte alphabet into bytes and those into UTF-8; the result is one token.
 class ByteLevel : public DecodeStep {
  public:
+  explicit ByteLevel(bool raw) : raw_(raw) {}
+
   void take(std::string_view fragment, bool, bool last) override {
     token_ += fragment;
     if (!last) return;
@@ -85,8 +87,8 @@ class ByteLevel : public DecodeStep {
     while (at < bytes_.size()) {
       const std::string_view rest = std::string_view(bytes_).substr(at);
       const CodePoint c = decode_utf8(rest);
-      if (c.truncated && !end) break;
-      text += c.valid ? rest.substr(0, c.size) : kReplacement;
+      if (c.truncated && !end && !raw_) break;
+      text += c.valid || raw_ ? rest.substr(0, c.size) : kReplacement;
       at += c.size;
     }
     bytes_.erase(0, at);
@@ -95,6 +97,7 @@ class ByteLevel : public DecodeStep {
     any_ = true;
   }
 
+  bool raw_;
   std::string token_, bytes_;
   bool any_ = false;
 };
@@ -102,6 +105,8 @@ class ByteLevel : public DecodeStep {
 /// "<0x0A>" is the byte 10; a run of such tokens is text only if all of it is valid UTF-8.
 class ByteFallback : public DecodeStep {
  public:
+  explicit ByteFallback(bool raw) : raw_(raw) {}
+
   void take(std::string_view fragment, bool first, bool last) override {
     if (first) token_.clear();
     token_ += fragment;
@@ -133,7 +138,7 @@ class ByteFallback : public DecodeStep {
   }
 
   void pass_run() {
-    if (is_valid_utf8(run_)) {
+    if (raw_ || is_valid_utf8(run_)) {
       if (!run_.empty()) next_->take(run_, true, true);
     } else {
       for (size_t i = 0; i < run_.size(); ++i) next_->take(kReplacement, true, true);
@@ -141,6 +146,7 @@ class ByteFallback : public DecodeStep {
     run_.clear();
   }
 
+  bool raw_;
   std::string token_, run_;
 };
 
@@ -258,15 +264,15 @@ DecodeChain::Factory make_metaspace(const JsonNode& node) {
   return factory<MetaspaceDecoder>(spelled(node.character("replacement")), scheme != "never");
 }
 
-void append(const JsonNode& node, int depth, Factories& out) {
+void append(const JsonNode& node, bool raw, int depth, Factories& out) {
   const std::string type = node.string("type");
   if (type == "Sequence") {
     if (depth == kMaxNesting) node.refuse("is nested too deep");
-    for (const JsonNode& child : node.children("decoders")) append(child, depth + 1, out);
+    for (const JsonNode& child : node.children("decoders")) append(child, raw, depth + 1, out);
   } else if (type == "ByteLevel") {
-    out.push_back(factory<ByteLevel>());
+    out.push_back(factory<ByteLevel>(raw));
   } else if (type == "ByteFallback") {
-    out.push_back(factory<ByteFallback>());
+    out.push_back(factory<ByteFallback>(raw));
   } else if (type == "Fuse") {
     out.push_back(factory<Fuse>());
   } else if (type == "Replace") {
@@ -307,12 +313,12 @@ void DecodeChain::finish(std::string& out) {
   text_->clear();
 }
 
-std::vector<DecodeChain::Factory> make_decoder(const JsonNode& node) {
+std::vector<DecodeChain::Factory> make_decoder(const JsonNode& node, bool raw) {
   Factories out;
   if (node.is_null())
     out.push_back(factory<JoinBySpaces>());
   else
-    append(node, 0, out);
+    append(node, raw, 0, out);
   return out;
 }
 

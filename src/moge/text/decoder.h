@@ -41,7 +41,8 @@ class DecodeChain {
 };
 
 /// ByteLevel, ByteFallback, Fuse, Replace, Strip, Metaspace, Sequence; null joins tokens by spaces.
-/// Throws Error for any other, by name.
-std::vector<DecodeChain::Factory> make_decoder(const JsonNode& node);
+/// Throws Error for any other, by name. `raw` decoders pass bytes on as they are, whether or not
+/// they are UTF-8.
+std::vector<DecodeChain::Factory> make_decoder(const JsonNode& node, bool raw);
 
 }  // namespace moge::text

@@ -35,6 +35,18 @@ void expect_decoded(const Tokenizer& tokenizer, const Ids& ids, bool skip,
   EXPECT_EQ(streamed + stream.flush(), want) << json(ids);
 }
 
+/// A text's tokens, each for itself, add up to the text's bytes.
+void expect_bytes(const Tokenizer& tokenizer, const Ids& ids) {
+  std::string bytes;
+  for (size_t i = 0; i < ids.size(); ++i) {
+    bytes += tokenizer.token_bytes(ids[i], /*first=*/i == 0);
+    if (bytes.empty()) return;  // only blanks so far: then further ones may be dropped as well
+  }
+  if (text::is_valid_utf8(bytes)) {
+    EXPECT_EQ(bytes, tokenizer.decode(ids, false)) << json(ids);
+  }
+}
+
 void check_case(const Tokenizer& tokenizer, const json& c) {
   const auto text = c.at("text").get<std::string>();
   const auto ids = c.at("ids").get<Ids>();
@@ -49,6 +61,7 @@ void check_case(const Tokenizer& tokenizer, const json& c) {
     EXPECT_EQ(got, pieces) << c.at("text");
   }
   expect_decoded(tokenizer, ids, false, c.at("decoded"));
+  expect_bytes(tokenizer, tokenizer.encode(text, false));
   if (c.contains("decoded_skip_special"))
     expect_decoded(tokenizer, ids, true, c.at("decoded_skip_special"));
 }

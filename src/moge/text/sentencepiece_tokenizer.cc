@@ -45,6 +45,7 @@ class SentencePiece : public Tokenizer {
   std::optional<int32_t> piece_to_id(std::string_view piece) const override;
   bool is_special(int32_t id) const override;
   SpecialIds special_ids() const override { return special_ids_; }
+  std::string token_bytes(int32_t id, bool first) const override;
   std::unique_ptr<DecodeState> start_decode(bool skip_special) const override;
 
   const sentencepiece::SentencePieceProcessor& model() const { return model_; }
@@ -252,6 +253,18 @@ bool SentencePiece::is_special(int32_t id) const {
   if (has_piece(id)) return model_.IsControl(id);
   const auto found = added_.find(id);
   return found != added_.end() && found->second.special;
+}
+
+std::string SentencePiece::token_bytes(int32_t id, bool first) const {
+  if (!has_piece(id)) return id_to_piece(id);
+  if (model_.IsByte(id))
+    return {static_cast<char>(std::stoi(id_to_piece(id).substr(3, 2), nullptr, 16))};
+  if (model_.IsControl(id)) return "";
+  if (model_.IsUnknown(id)) return unk_surface_;
+  const std::string text = id_to_piece(id);
+  std::string_view piece = text;
+  if (first && strips_first() && piece.starts_with(kMark)) piece.remove_prefix(kMark.size());
+  return with_spaces(piece);
 }
 
 std::unique_ptr<DecodeState> SentencePiece::start_decode(bool skip_special) const {

@@ -93,6 +93,7 @@ class JsonTokenizer : public Tokenizer {
   std::optional<int32_t> piece_to_id(std::string_view piece) const override;
   bool is_special(int32_t id) const override { return special_.contains(id); }
   SpecialIds special_ids() const override { return special_ids_; }
+  std::string token_bytes(int32_t id, bool first) const override;
   std::unique_ptr<DecodeState> start_decode(bool skip_special) const override;
 
  private:
@@ -105,7 +106,7 @@ class JsonTokenizer : public Tokenizer {
   Normalizer normalizer_;
   PreTokenizer pre_tokenizer_;
   Surrounding surrounding_;
-  std::vector<DecodeChain::Factory> decoder_;
+  std::vector<DecodeChain::Factory> decoder_, raw_decoder_;
   AddedTokenFinder raw_tokens_, normalized_tokens_;
   std::unordered_map<std::string, int32_t> added_ids_;
   std::unordered_map<int32_t, std::string> added_pieces_;
@@ -151,7 +152,8 @@ JsonTokenizer::JsonTokenizer(const JsonNode& file, const TokenizerConfig& config
   normalizer_ = make_normalizer(optional_part(file, "normalizer"));
   pre_tokenizer_ = make_pre_tokenizer(optional_part(file, "pre_tokenizer"));
   surrounding_ = read_post_processor(optional_part(file, "post_processor"));
-  decoder_ = make_decoder(optional_part(file, "decoder"));
+  decoder_ = make_decoder(optional_part(file, "decoder"), /*raw=*/false);
+  raw_decoder_ = make_decoder(optional_part(file, "decoder"), /*raw=*/true);
   // "truncation" and "padding" are left-overs of a training run; a single text needs neither.
   if (file.has("added_tokens"))
     for (const JsonNode& node : file.children("added_tokens")) add_token(read_added_token(node));
@@ -245,6 +247,18 @@ std::optional<int32_t> JsonTokenizer::piece_to_id(std::string_view piece) const 
   if (const auto found = added_ids_.find(std::string(piece)); found != added_ids_.end())
     return found->second;
   return model_->find(piece);
+}
+
+std::string JsonTokenizer::token_bytes(int32_t id, bool first) const {
+  const std::string piece = id_to_piece(id);
+  if (piece.empty()) return "";
+  DecodeChain chain(raw_decoder_);
+  std::string out;
+  if (!first) chain.take("x", out);
+  chain.take(piece, out);
+  chain.finish(out);
+  if (first) return out;
+  return out.starts_with('x') ? out.substr(1) : "";
 }
 
 std::unique_ptr<DecodeState> JsonTokenizer::start_decode(bool skip_special) const {

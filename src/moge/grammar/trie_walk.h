@@ -1,0 +1,75 @@
+// Which strings of a tree can be read from where a text stands.
+#pragma once
+
+#include <concepts>
+#include <vector>
+
+#include "moge/grammar/byte_trie.h"
+#include "moge/grammar/stacks.h"
+
+namespace moge::grammar {
+
+/// Reads every string of a tree, sharing the work for what they share.
+class TrieWalk {
+ public:
+  TrieWalk(const Automaton& automaton, Stacks& stacks) : a_(automaton), stacks_(stacks) {}
+
+  /// From settled stacks. `accept(i)` hears of every node that can be read. `reject(i, end,
+  /// depths)` of nodes [i, end) that cannot, where on the way there the unknown caller was returned
+  /// to behind these numbers of bytes (at least one); the same strings may come again below others.
+  template <std::invocable<int32_t> Accept,
+            std::invocable<int32_t, int32_t, const std::vector<int32_t>&> Reject>
+  void run(const ByteTrie& trie, const std::vector<FrameId>& tops, Accept accept, Reject reject) {
+    const size_t mark = stacks_.mark();
+    begin(trie, tops);
+    for (int32_t i = 0; i < trie.size();) {
+      while (levels_.back().end <= i) leave();
+      const ByteTrie::Node& node = trie.node(i);
+      const bool leaf = node.next == i + 1;
+      if (read(node.byte, leaf)) {
+        accept(i);
+        if (!leaf) enter(node.next);
+        ++i;
+      } else {
+        if (!returns_.empty()) reject(i, node.next, returns_);
+        i = node.next;
+      }
+    }
+    stacks_.release(mark);
+  }
+
+  /// The most rules within rules that any stack had or needs, counted from the unknown caller.
+  int32_t deepest() const { return deepest_; }
+
+ private:
+  /// Stacks behind the bytes so far. Most often it is one in a state without calls and returns:
+  /// then only its state is kept.
+  struct Level {
+    int32_t end = 0;     // of the subtree
+    int32_t state = -1;  // of the only stack, or
+    FrameId below = kBottom;
+    std::vector<FrameId> closed;
+    size_t mark = 0;
+    bool returned = false;
+  };
+
+  void begin(const ByteTrie& trie, const std::vector<FrameId>& tops);
+  bool read(uint8_t byte, bool leaf);
+  void enter(int32_t end);
+  void leave();
+  bool is_plain(int32_t state) const { return a_.calls(state).empty() && !a_.can_end(state); }
+  void close(Level& level);
+  void note_depth(FrameId below, int32_t state);
+
+  const Automaton& a_;
+  Stacks& stacks_;
+  std::vector<Level> levels_, spare_;
+  std::vector<int32_t> returns_;  // numbers of bytes
+  std::vector<FrameId> read_;     // what the last byte led to, unless it is
+  int32_t read_state_ = -1;       // the state of one plain stack
+  FrameId read_below_ = kBottom;
+  size_t read_mark_ = 0;
+  int32_t deepest_ = 0;
+};
+
+}  // namespace moge::grammar
