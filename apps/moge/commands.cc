@@ -17,6 +17,7 @@ void add_all_commands(Cli& cli) {
   add_tokenize(cli);
   add_detokenize(cli);
   add_inspect(cli);
+  add_quantize(cli);
   add_doctor(cli);
   add_bench_train(cli);
 }

@@ -17,6 +17,7 @@ void add_eval(Cli& cli);
 void add_tokenize(Cli& cli);
 void add_detokenize(Cli& cli);
 void add_inspect(Cli& cli);
+void add_quantize(Cli& cli);
 void add_doctor(Cli& cli);
 void add_bench_train(Cli& cli);
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <filesystem>
 #include <span>
 
@@ -22,5 +23,9 @@ class MappedFile {
   const std::byte* data_ = nullptr;
   size_t size_ = 0;
 };
+
+/// Takes the pages that hold these bytes of a mapped file out of this process: they come back from
+/// the system's cache or from disk when they are touched again.
+void give_back_pages(const void* data, int64_t bytes);
 
 }  // namespace moge

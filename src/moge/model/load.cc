@@ -46,6 +46,7 @@ ModelSource find_model(const std::string& text) {
   source.name = name_of_folder(path);
   source.folder = model_folder(path);
   source.config = load_model_config(source.folder);
+  source.quantization = load_quantization(source.folder);
   source.stored = stored_dtype(source.folder);
   return source;
 }

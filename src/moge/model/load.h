@@ -16,6 +16,7 @@ struct ModelSource {
   std::string preset;            ///< name after "preset:"; empty for a folder
   std::string name;              ///< for people and for the API: the folder's or the preset's name
   ModelConfig config;
+  QuantizationConfig quantization;  ///< how the folder's matrices are stored
   bool random_weights = false;  ///< seeded random weights even where there are files
   DType stored = DType::kF32;   ///< of the checkpoint, as config.json says; presets: fp32
 };

@@ -7,6 +7,7 @@
 #include "moge/core/files.h"
 #include "moge/model/load.h"
 #include "moge/model/safetensors.h"
+#include "moge/model/save.h"
 
 namespace moge {
 
@@ -26,19 +27,19 @@ void write_tensor(FileWriter& out, const Tensor& tensor, DType dtype) {
     out.write(rounded, static_cast<size_t>(count) * sizeof(BFloat16));
   }
 }
+}  // namespace
 
-void write_config(const std::filesystem::path& folder, const ModelConfig& config, DType dtype) {
+nlohmann::json config_to_write(const std::filesystem::path& folder, const ModelConfig& config,
+                               DType dtype) {
   nlohmann::json json = to_json(config);
   json["torch_dtype"] = name_of(dtype);
-  if (config.model_type == "PanguProMoE") {
-    json["auto_map"] = {{"AutoConfig", "configuration_pangu_moe.PanguProMoEConfig"},
-                        {"AutoModelForCausalLM", "modeling_pangu_moe.PanguProMoEForCausalLM"}};
-    for (const EmbeddedFile& file : kModelingFiles)
-      write_file(folder / std::string(file.name), file.content);
-  }
-  write_file(folder / "config.json", json.dump(2) + "\n");
+  if (config.model_type != "PanguProMoE") return json;
+  json["auto_map"] = {{"AutoConfig", "configuration_pangu_moe.PanguProMoEConfig"},
+                      {"AutoModelForCausalLM", "modeling_pangu_moe.PanguProMoEForCausalLM"}};
+  for (const EmbeddedFile& file : kModelingFiles)
+    write_file(folder / std::string(file.name), file.content);
+  return json;
 }
-}  // namespace
 
 void save_model(const std::filesystem::path& folder, const ModelConfig& config,
                 const Params& params, DType dtype) {
@@ -51,7 +52,7 @@ void save_model(const std::filesystem::path& folder, const ModelConfig& config,
                            [tensor, dtype](FileWriter& out) { write_tensor(out, tensor, dtype); }});
       });
   write_checkpoint(folder, tensors);
-  write_config(folder, config, dtype);
+  write_file(folder / "config.json", config_to_write(folder, config, dtype).dump(2) + "\n");
 }
 
 }  // namespace moge
