@@ -13,10 +13,9 @@ namespace {
 
 LoadedModel load(const EngineChoice& choice, Run& run, Arena& scratch) {
   ModelSource source = find_model(choice.model);
-  LoadOptions options{.seed = run.common().seed, .positions = choice.max_model_len};
-  const bool fp32 =
-      choice.dtype == "fp32" || (choice.dtype == "auto" && source.stored == DType::kF32);
-  options.dtype = fp32 ? DType::kF32 : DType::kBF16;
+  LoadOptions options = choice.format.load_options(source);
+  options.seed = run.common().seed;
+  options.positions = choice.max_model_len;
   if (choice.load_format == "dummy") source.random_weights = true;
   return load_model(Context{run.pool(), run.table(), scratch}, source, options);
 }

@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 
+#include "format_option.h"
 #include "moge/infer/engine.h"
 #include "moge/infer/model_runner.h"
 #include "moge/model/load.h"
@@ -16,7 +17,8 @@ namespace moge {
 
 /// Options that generate, chat and serve share; names of vLLM and llama.cpp.
 struct EngineChoice {
-  std::string model, dtype = "auto", kv_cache_dtype = "auto", load_format = "auto";
+  FormatOptions format;
+  std::string model, kv_cache_dtype = "auto", load_format = "auto";
   int64_t max_model_len = 0, max_num_seqs = 64, max_num_batched_tokens = 512, block_size = 32;
   std::string kv_cache_memory = "auto", speculative_config;
   bool enable_prefix_caching = true;
@@ -27,7 +29,7 @@ struct EngineChoice {
         .positional()
         .required()
         .also("m");
-    v("dtype", dtype, "of weights and activations").one_of({"auto", "bf16", "fp32"});
+    format.visit(v);
     v("kv-cache-dtype", kv_cache_dtype, "of the KV cache").one_of({"auto", "bf16", "fp32"});
     v("load-format", load_format, "dummy: seeded random weights in place of the files")
         .one_of({"auto", "safetensors", "dummy"});

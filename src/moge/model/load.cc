@@ -6,7 +6,7 @@
 #include "moge/core/error.h"
 #include "moge/core/files.h"
 #include "moge/model/iterations.h"
-#include "moge/model/members.h"
+#include "moge/model/packer.h"
 #include "moge/model/source.h"
 
 namespace moge {
@@ -65,127 +65,13 @@ void load_params(ThreadPool& threads, const ModelSource& source, uint64_t seed,
     }
 }
 
-namespace {
-/// Fills the memory of a model for inference, tensor by tensor.
-class Packer {
- public:
-  Packer(const Context& context, const ModelConfig& config, DType dtype)
-      : context_(context), config_(config), dtype_(dtype), list_(list_params(config)) {}
-
-  const std::vector<ParamTensor>& list() const { return list_; }
-
-  int64_t bytes() const {
-    int64_t total = 0;
-    for (const ParamTensor& t : list_) total += padded(stored_bytes(t));
-    if (config_.tied_embeddings) total += padded(packed_size(list_.front()));
-    return total;
-  }
-
-  ModelWeights pack(const WeightSource& source, const Buffer& storage) {
-    next_ = storage.data();
-    ModelWeights w;
-    w.layers.resize(config_.layers.size());
-    for (const ParamTensor& t : list_) {
-      if (t.kind == TensorKind::kVector)
-        vector_member(w, t) = read_vector(source, t);
-      else if (t.global == &Params::embed_VD)
-        w.embed_VD = read_rows(source, t, take(stored_bytes(t)));
-      else
-        matrix_member(w, t) = pack_matrix(source, t);
-    }
-    if (config_.tied_embeddings) w.lm_head_VD = pack_matrix(source, list_.front());
-    return w;
-  }
-
- private:
-  static int64_t padded(int64_t bytes) { return static_cast<int64_t>(Arena::padded(bytes)); }
-  char* take(int64_t bytes) {
-    char* at = next_;
-    next_ += padded(bytes);
-    return at;
-  }
-
-  int64_t packed_size(const ParamTensor& t) const {
-    const auto [E, n, k] = sizes(t);
-    return packed_bytes(context_.kernels, dtype_, E, n, k);
-  }
-  int64_t stored_bytes(const ParamTensor& t) const {
-    if (t.kind == TensorKind::kVector) return t.numel * size_of(DType::kF32);
-    return t.global == &Params::embed_VD ? t.numel * size_of(dtype_) : packed_size(t);
-  }
-  static std::array<int64_t, 3> sizes(const ParamTensor& t) {
-    if (t.shape.size() == 3) return {t.shape[0], t.shape[1], t.shape[2]};
-    return {1, t.shape[0], t.shape[1]};
-  }
-
-  Tensor read_vector(const WeightSource& source, const ParamTensor& t) {
-    float* data = reinterpret_cast<float*>(take(t.numel * size_of(DType::kF32)));
-    for (const CheckpointPart& part : t.parts)
-      source.read(t, part, 0, part.numel, data + part.first);
-    return Tensor::of(data, {t.numel});
-  }
-
-  /// Elements [first, last) of the storage tensor, row-major, as dtype_.
-  void read_range(const WeightSource& source, const ParamTensor& t, int64_t first, int64_t last,
-                  char* out) const {
-    for (const CheckpointPart& part : t.parts) {
-      const int64_t begin = std::max(first, part.first);
-      const int64_t end = std::min(last, part.first + part.numel);
-      if (begin >= end) continue;
-      char* to = out + (begin - first) * size_of(dtype_);
-      context_.threads.parallel_for((end - begin + kBlock - 1) / kBlock, [&](int64_t block, int) {
-        const int64_t from = begin + block * kBlock, until = std::min(end, from + kBlock);
-        char* at = to + (from - begin) * size_of(dtype_);
-        if (dtype_ == DType::kBF16)
-          source.read(t, part, from - part.first, until - part.first,
-                      reinterpret_cast<BFloat16*>(at));
-        else
-          source.read(t, part, from - part.first, until - part.first, reinterpret_cast<float*>(at));
-      });
-    }
-  }
-
-  Tensor read_rows(const WeightSource& source, const ParamTensor& t, char* out) const {
-    read_range(source, t, 0, t.numel, out);
-    return Tensor(out, dtype_, {t.shape[0], t.shape[1]});
-  }
-
-  /// One expert at a time, so that the row-major copy stays small.
-  Weight pack_matrix(const WeightSource& source, const ParamTensor& t) {
-    const auto [E, n, k] = sizes(t);
-    const int64_t each = packed_bytes(context_.kernels, dtype_, 1, n, k);
-    char* target = take(packed_size(t));
-    if (staging_.size() < static_cast<size_t>(n * k * size_of(dtype_)))
-      staging_ = Buffer(static_cast<size_t>(n * k * size_of(dtype_)));
-    for (int64_t e = 0; e < E; ++e) {
-      read_range(source, t, e * n * k, (e + 1) * n * k, staging_.data());
-      pack_weight(context_, Weight::dense(Tensor(staging_.data(), dtype_, {n, k})), dtype_,
-                  target + e * each);
-    }
-    return {.format = WeightFormat::kPacked,
-            .dtype = dtype_,
-            .experts = E,
-            .n = n,
-            .k = k,
-            .data = target};
-  }
-
-  const Context& context_;
-  const ModelConfig& config_;
-  DType dtype_;
-  std::vector<ParamTensor> list_;
-  char* next_ = nullptr;
-  Buffer staging_;
-};
-}  // namespace
-
 LoadedModel load_model(const Context& context, const ModelSource& source,
                        const LoadOptions& options) {
-  Packer packer(context, source.config, options.dtype);
+  Packer packer(context, source, options);
   const auto weights = open_weights(source, packer.list(), options.seed);
   LoadedModel loaded;
   loaded.source = source;
-  loaded.storage = Buffer(static_cast<size_t>(packer.bytes()));
+  loaded.storage = Buffer(static_cast<size_t>(packer.bytes(*weights)));
   loaded.model = Model::make(source.config, packer.pack(*weights, loaded.storage), options.dtype,
                              options.positions);
   return loaded;

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 
 #include "moge/model/model.h"
@@ -17,17 +18,19 @@ struct ModelSource {
   std::string name;              ///< for people and for the API: the folder's or the preset's name
   ModelConfig config;
   QuantizationConfig quantization;  ///< how the folder's matrices are stored
-  bool random_weights = false;  ///< seeded random weights even where there are files
-  DType stored = DType::kF32;   ///< of the checkpoint, as config.json says; presets: fp32
+  bool random_weights = false;      ///< seeded random weights even where there are files
+  DType stored = DType::kF32;       ///< of the checkpoint, as config.json says; presets: fp32
 };
 
 /// Takes the newest checkpoint of a --save folder; reads config.json.
 ModelSource find_model(const std::string& text);
 
 struct LoadOptions {
-  DType dtype = DType::kBF16;  ///< of matrices and activations: kF32 or kBF16
-  uint64_t seed = 0;           ///< preset: of the random weights
-  int64_t positions = 0;       ///< bound of the RoPE table; 0 = config.max_position
+  DType dtype = DType::kBF16;         ///< of activations and of matrices in floats: kF32 or kBF16
+  std::optional<QuantScheme> scheme;  ///< of the matrices; absent: as the folder stores them
+  bool keep_head = false;             ///< a head that is stored as floats stays so
+  uint64_t seed = 0;                  ///< preset: of the random weights
+  int64_t positions = 0;              ///< bound of the RoPE table; 0 = config.max_position
 };
 
 /// Weights packed for this machine's kernels, with the memory they lie in.

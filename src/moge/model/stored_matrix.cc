@@ -97,7 +97,7 @@ void StoredMatrix::open_w4(const std::string& module, std::span<const QuantGroup
   check_floats(*scales_, {n_, stored_groups_});
   int64_t size = 0;
   for (const QuantGroup& group : groups)
-    if ((k_ + group.group_size - 1) / group.group_size == stored_groups_) size = group.group_size;
+    if (group.group_size * stored_groups_ == k_) size = group.group_size;
   check(size > 0, "{}: tensor '{}' is {}, which is no group_size of config.json for {} columns",
         scales_->file, scales_->entry.name, scales_->entry.to_string(), k_);
   const bool one_group = stored_groups_ == 1 && k_ <= kGroupSize;
