@@ -81,6 +81,13 @@ function(moge_fuzzer room source)
   add_dependencies(fuzzers ${target})
 endfunction()
 
+# The only file that knows where the checkout lies: the others' objects are the same in any folder.
+if(MOGE_TESTS)
+  add_library(moge_test_paths STATIC ${PROJECT_SOURCE_DIR}/tests/test_paths.cc)
+  target_link_libraries(moge_test_paths PUBLIC moge_flags)
+  target_compile_definitions(moge_test_paths PRIVATE MOGE_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
+endif()
+
 function(moge_test_program target label sources)
   set(cases ${sources})
   list(FILTER cases INCLUDE REGEX "_test\\.cc$")
@@ -88,8 +95,6 @@ function(moge_test_program target label sources)
     return()
   endif()
   add_executable(${target} ${sources})
-  target_link_libraries(${target} PRIVATE ${ARGN} GTest::gtest_main)
-  target_compile_definitions(${target} PRIVATE MOGE_SOURCE_DIR="${PROJECT_SOURCE_DIR}"
-                                               MOGE_BINARY_DIR="${PROJECT_BINARY_DIR}")
+  target_link_libraries(${target} PRIVATE ${ARGN} moge_test_paths GTest::gtest_main)
   gtest_discover_tests(${target} PROPERTIES LABELS ${label} DISCOVERY_TIMEOUT 60)
 endfunction()

@@ -1,24 +1,12 @@
 #include "moge/model/test_golden.h"
 
 #include <cmath>
-#include <cstdlib>
 #include <cstring>
 
 #include "moge/core/error.h"
 #include "moge/core/files.h"
 
 namespace moge::testing {
-
-std::filesystem::path own_goldens() {
-  return std::filesystem::path(MOGE_SOURCE_DIR) / "tests/goldens";
-}
-
-std::filesystem::path shared_goldens() {
-  const char* shared = std::getenv("MOGE_SHARED");
-  return (shared ? std::filesystem::path(shared)
-                 : std::filesystem::path(MOGE_SOURCE_DIR).parent_path() / "shared") /
-         "goldens";
-}
 
 std::vector<std::filesystem::path> golden_folders(const std::string& file) {
   std::vector<std::filesystem::path> folders;

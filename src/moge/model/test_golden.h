@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "moge/core/test_paths.h"
 #include "moge/model/load.h"
 #include "moge/model/params.h"
 #include "moge/model/record.h"
@@ -14,8 +15,6 @@
 
 namespace moge::testing {
 
-std::filesystem::path own_goldens();     ///< tests/goldens
-std::filesystem::path shared_goldens();  ///< ../shared/goldens or $MOGE_SHARED/goldens
 /// Folders of both that hold `file`, own ones first.
 std::vector<std::filesystem::path> golden_folders(const std::string& file);
 /// "own_pangu" or "shared_pangu_pro_moe_a": a name for gtest.

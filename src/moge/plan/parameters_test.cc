@@ -4,6 +4,7 @@
 
 #include <filesystem>
 
+#include "moge/core/test_paths.h"
 #include "moge/plan/flops.h"
 
 namespace moge::plan {
@@ -39,9 +40,7 @@ TEST(Parameters, TakeTheirFormatsBytes) {
 /// The reference models' files hold exactly this many fp32 numbers: the file's size less its
 /// header, which begins with its own length.
 TEST(Parameters, OfTheReferenceModelsMatchTheirFiles) {
-  const char* shared = std::getenv("MOGE_SHARED");
-  const std::filesystem::path goldens =
-      std::filesystem::path(shared ? shared : MOGE_SOURCE_DIR "/../shared") / "goldens";
+  const std::filesystem::path goldens = testing::shared_goldens();
   if (!std::filesystem::exists(goldens)) GTEST_SKIP() << goldens << " is not there";
   for (const char* family : {"pangu_pro_moe_a", "pangu_pro_moe_64", "olmoe", "mixtral", "qwen2_moe",
                              "qwen3_moe_norm", "llama_tied", "qwen3", "qwen2", "mistral"}) {

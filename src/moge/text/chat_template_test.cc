@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "moge/core/error.h"
+#include "moge/core/test_paths.h"
 
 namespace moge::text {
 namespace {
@@ -16,7 +17,7 @@ namespace {
 using Json = nlohmann::ordered_json;
 namespace fs = std::filesystem;
 
-const fs::path kGoldens = fs::path(MOGE_SOURCE_DIR) / "tests/goldens/chat";
+const fs::path kGoldens = testing::own_goldens() / "chat";
 
 std::string read(const fs::path& path) {
   std::ifstream file(path, std::ios::binary);
@@ -95,9 +96,7 @@ TEST(ChatTemplate, OwnTemplatesRenderAsWithTransformers) {
 }
 
 TEST(ChatTemplate, ReferenceConversationsOfTransformers) {
-  const char* root = std::getenv("MOGE_SHARED");
-  const fs::path folder =
-      (root ? fs::path(root) : fs::path(MOGE_SOURCE_DIR) / "../shared") / "goldens/tokenizers/chat";
+  const fs::path folder = testing::shared_goldens() / "tokenizers/chat";
   if (!fs::exists(folder / "cases.json")) {
     GTEST_SKIP() << "no reference conversations in " << folder;
   }
@@ -119,7 +118,7 @@ TEST(ChatTemplate, ReferenceConversationsOfTransformers) {
 
 // ---- loading ----
 
-class ChatTemplateFolder : public testing::Test {
+class ChatTemplateFolder : public ::testing::Test {
  protected:
   void SetUp() override {
     folder_ = fs::temp_directory_path() / ("moge_chat_" + std::to_string(::getpid()));

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "moge/core/files.h"
+#include "moge/core/test_paths.h"
 #include "moge/text/bpe_trainer.h"
 #include "moge/text/tokenizer.h"
 #include "moge/text/utf8.h"
@@ -15,12 +16,7 @@ namespace {
 using nlohmann::json;
 using Ids = std::vector<int32_t>;
 
-std::filesystem::path shared_goldens() {
-  const char* shared = std::getenv("MOGE_SHARED");
-  const std::filesystem::path root =
-      shared != nullptr ? shared : std::string(MOGE_SOURCE_DIR) + "/../shared";
-  return root / "goldens/tokenizers";
-}
+std::filesystem::path shared_goldens() { return testing::shared_goldens() / "tokenizers"; }
 
 void expect_decoded(const Tokenizer& tokenizer, const Ids& ids, bool skip,
                     const std::string& want) {
@@ -79,9 +75,7 @@ size_t check_folder(const std::filesystem::path& folder, const std::filesystem::
   return goldens.at("cases").size();
 }
 
-std::filesystem::path repo_goldens() {
-  return std::string(MOGE_SOURCE_DIR) + "/tests/goldens/tokenizers";
-}
+std::filesystem::path repo_goldens() { return testing::own_goldens() / "tokenizers"; }
 
 class RepoGoldens : public ::testing::TestWithParam<const char*> {};
 
@@ -113,9 +107,8 @@ TEST(Pipelines, EqualTheReference) {
 }
 
 TEST(Trainer, MakesTheCommittedTokenizerAgain) {
-  const std::string root = MOGE_SOURCE_DIR;
   text::BpeTrainer trainer({.vocab_size = 420});
-  trainer.add(read_file(root + "/tests/tools/tokenizer_corpus.txt"));
+  trainer.add(read_file(testing::source_folder() / "tests/tools/tokenizer_corpus.txt"));
   const auto files = text::tokenizer_files(trainer.train());
   EXPECT_EQ(files.tokenizer_json, read_file(repo_goldens() / "trained_by_moge/tokenizer.json"));
   EXPECT_EQ(files.config_json, read_file(repo_goldens() / "trained_by_moge/tokenizer_config.json"));
