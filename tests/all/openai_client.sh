@@ -4,5 +4,5 @@ set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/common.bash"
 venv openai 'openai>=1,<3'
 small_model 60
-serve "$scratch/model" --served-model-name small
+serve "$scratch/model" --served-model-name small --tool-call-parser hermes
 "$python" tests/tools/check_openai_client.py "$url"

@@ -40,6 +40,33 @@ def check_chat():
     assert text == whole.content, (text, whole)
 
 
+def check_tools():
+    tool = dict(type="function", function=dict(name="add", parameters=dict(type="object", properties={})))
+    messages = [dict(role="user", content="Add."),
+                dict(role="assistant", tool_calls=[dict(id="c1", type="function", function=dict(
+                    name="add", arguments='{"a": 1}'))]),
+                dict(role="tool", tool_call_id="c1", content="42")]
+    answer = client.chat.completions.create(messages=messages, tools=[tool], tool_choice="auto", **COMMON)
+    assert answer.choices[0].finish_reason in ("stop", "length", "tool_calls"), answer
+
+
+def check_responses():
+    common = dict(model="small", temperature=0, max_output_tokens=16, input="How many apples?")
+    whole = client.responses.create(instructions="Be brief.", **common)
+    assert whole.output_text and whole.usage.output_tokens > 0, whole
+    events = list(client.responses.create(instructions="Be brief.", stream=True, **common))
+    assert [e.sequence_number for e in events] == list(range(len(events))), events
+    text = "".join(e.delta for e in events if e.type == "response.output_text.delta")
+    assert text == whole.output_text == events[-1].response.output_text, (text, whole)
+    with client.responses.stream(**common) as stream:
+        for event in stream:
+            last = event
+        assert last.type in ("response.completed", "response.incomplete"), last
+    listed = client.responses.create(**{**common, "input": [
+        dict(role="user", content=[dict(type="input_text", text="How many apples?")])]})
+    assert listed.output_text == client.responses.create(**common).output_text, listed
+
+
 def expect(error, **request):
     try:
         client.completions.create(**{**COMMON, "prompt": "a", **request})
@@ -59,7 +86,9 @@ def check_parallel():
 assert [m.id for m in client.models.list()] == ["small"]
 check_completions()
 check_chat()
+check_tools()
+check_responses()
 expect(openai.NotFoundError, model="other")
 expect(openai.BadRequestError, temperature=-1)
 check_parallel()
-print(f"openai {openai.__version__}: models, completions, chat, errors, 4 parallel streams agree")
+print(f"openai {openai.__version__}: models, completions, chat, tools, responses, errors, 4 parallel streams agree")

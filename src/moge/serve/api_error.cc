@@ -1,6 +1,7 @@
 #include "moge/serve/api_error.h"
 
 #include <nlohmann/json.hpp>
+#include <utility>
 
 namespace moge::serve {
 
@@ -21,13 +22,15 @@ const char* type_of(int status) {
 }
 }  // namespace
 
-std::string ApiError::body() const {
+std::string ApiError::body(const char* type) const {
   nlohmann::ordered_json error = {
       {"message", what()}, {"type", type_of(status_)}, {"param", nullptr}, {"code", nullptr}};
   if (!param_.empty()) error["param"] = param_;
   if (!code_.empty()) error["code"] = code_;
-  return nlohmann::ordered_json{{"error", error}}.dump(
-      -1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+  nlohmann::ordered_json body;
+  if (*type) body["type"] = type;
+  body["error"] = std::move(error);
+  return body.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
 }
 
 }  // namespace moge::serve

@@ -16,7 +16,8 @@ class ApiError : public std::runtime_error {
         code_(std::move(code)) {}
   int status() const { return status_; }
   const std::string& param() const { return param_; }  ///< the field's name; empty = none
-  std::string body() const;                            ///< the JSON of the answer
+  /// The JSON of the answer; Anthropic's clients want a `type` beside `error`.
+  std::string body(const char* type = "") const;
 
  private:
   int status_;

@@ -157,8 +157,9 @@ CompletionRequest parse_completion_request(std::string_view text) {
   return request;
 }
 
-ChatRequest parse_chat_request(std::string_view text) {
-  const json body = parse_body(text);
+ChatRequest parse_chat_request(std::string_view text) { return chat_request_of(parse_body(text)); }
+
+ChatRequest chat_request_of(const json& body) {
   refuse_missing_features(
       body, {"functions", "response_format", "audio", "guided_json", "guided_regex",
              "guided_choice", "guided_grammar", "structured_outputs", "prompt_logprobs"});

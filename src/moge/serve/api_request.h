@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -21,7 +22,7 @@ struct GenerateRequest {
   bool include_usage = false;  ///< stream_options.include_usage
   bool return_routed_experts = false;
   bool return_plain_topk_experts = false;  ///< what plain top-K would have taken
-  bool skip_special_tokens = true;  ///< leaves control tokens out of the text
+  bool skip_special_tokens = true;         ///< leaves control tokens out of the text
 };
 
 /// A prompt as text, or as token ids.
@@ -71,6 +72,7 @@ constexpr size_t kMaxBodyBytes = size_t{16} << 20;
 /// server does not have.
 CompletionRequest parse_completion_request(std::string_view body);
 ChatRequest parse_chat_request(std::string_view body);
+ChatRequest chat_request_of(const nlohmann::ordered_json& body);
 TextRequest parse_text_request(std::string_view body);
 DetokenizeRequest parse_detokenize_request(std::string_view body);
 

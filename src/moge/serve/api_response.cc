@@ -1,22 +1,16 @@
 #include "moge/serve/api_response.h"
 
 #include <nlohmann/json.hpp>
-#include <random>
 #include <utility>
 
 #include "moge/config/model_config.h"
 #include "moge/core/error.h"
 #include "moge/serve/chat_message.h"
+#include "moge/serve/new_id.h"
 
 namespace moge::serve {
 
 namespace {
-
-std::string new_id(ApiKind kind) {
-  std::random_device random;
-  return fmt::format("{}-{:08x}{:08x}", kind == ApiKind::kChat ? "chatcmpl" : "cmpl", random(),
-                     random());
-}
 
 /// OpenAI's word: an answer that calls tools and was not cut off has ended for them.
 const char* finish_reason(const infer::FinishEvent& finish, bool calls) {
@@ -37,7 +31,7 @@ ResponseWriter::ResponseWriter(const Service& service, ApiKind kind, const Gener
       answers_per_prompt_(request.n),
       layers_(service.config.num_layers()),
       top_k_(service.config.moe.top_k),
-      id_(new_id(kind)) {}
+      id_(new_id(kind == ApiKind::kChat ? "chatcmpl-" : "cmpl-")) {}
 
 Json ResponseWriter::envelope(bool chunk) const {
   const char* object = kind_ == ApiKind::kCompletion ? "text_completion"

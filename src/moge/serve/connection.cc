@@ -107,9 +107,10 @@ asio::awaitable<void> Connection::begin_events() {
   if (error) keep_alive_ = false;
 }
 
-asio::awaitable<bool> Connection::event(std::string_view data) {
-  std::string text = "data: ";
-  text.append(data).append("\n\n");
+asio::awaitable<bool> Connection::event(std::string_view data, std::string_view name) {
+  std::string text;
+  if (!name.empty()) text.append("event: ").append(name).append("\n");
+  text.append("data: ").append(data).append("\n\n");
   stream_.expires_after(timeouts_.write);
   beast::error_code error;
   co_await asio::async_write(stream_, http::make_chunk(asio::buffer(text)), into(error));

@@ -41,7 +41,7 @@ class Connection {
   /// Server-sent events: begin_events, any number of event()s, end_events. event() returns false
   /// when the client has left.
   asio::awaitable<void> begin_events();
-  asio::awaitable<bool> event(std::string_view data);
+  asio::awaitable<bool> event(std::string_view data, std::string_view name = {});
   asio::awaitable<void> end_events();
 
   /// Calls `gone` once if the client closes the connection while its answer is being made. Ends

@@ -10,6 +10,7 @@
 #include "moge/serve/access.h"
 #include "moge/serve/api_error.h"
 #include "moge/serve/api_request.h"
+#include "moge/serve/chat_routes.h"
 #include "moge/serve/generate_route.h"
 #include "moge/serve/text_routes.h"
 
@@ -32,17 +33,6 @@ asio::awaitable<void> completions(const Service& service, Connection& connection
   co_await generate(service, connection, ApiKind::kCompletion, request, std::move(prompts));
 }
 
-asio::awaitable<void> chat(const Service& service, Connection& connection,
-                           const std::string& body) {
-  ChatRequest request = parse_chat_request(body);
-  service.check_model(request.model);
-  const std::string text = service.text_of(request);
-  const OutputForm form = service.output_form(request, text);
-  if (service.needs_special_tokens(form)) request.skip_special_tokens = false;
-  std::vector<std::vector<int32_t>> prompts{service.tokens_of_chat(text)};
-  co_await generate(service, connection, ApiKind::kChat, request, std::move(prompts), form);
-}
-
 void require_method(const HttpRequest& request, http::verb method) {
   if (request.method() != method)
     throw ApiError(
@@ -59,7 +49,10 @@ std::optional<Json> text_answer(const Service& service, std::string_view path,
                                 const HttpRequest& request) {
   using Make = Json (*)(const Service&, std::string_view);
   static constexpr std::pair<std::string_view, Make> kPosts[] = {
-      {"/tokenize", tokenize}, {"/detokenize", detokenize}, {"/apply-template", apply_template}};
+      {"/tokenize", tokenize},
+      {"/detokenize", detokenize},
+      {"/apply-template", apply_template},
+      {"/v1/messages/count_tokens", count_tokens}};
   for (const auto& [name, make] : kPosts) {
     if (path != name) continue;
     require_method(request, http::verb::post);
@@ -87,6 +80,20 @@ std::optional<Json> text_answer(const Service& service, std::string_view path,
   return {};
 }
 
+using Generate = asio::awaitable<void> (*)(const Service&, Connection&, const std::string&);
+
+/// Answers that take the engine; null for other paths.
+Generate generating(std::string_view path) {
+  static constexpr std::pair<std::string_view, Generate> kAll[] = {
+      {"/v1/completions", completions},
+      {"/v1/chat/completions", chat_completions},
+      {"/v1/messages", messages},
+      {"/v1/responses", responses}};
+  for (const auto& [name, generate] : kAll)
+    if (path == name) return generate;
+  return nullptr;
+}
+
 std::string_view field(const HttpRequest& request, const char* name) {
   const auto value = request[name];
   return {value.data(), value.size()};
@@ -102,12 +109,9 @@ asio::awaitable<void> dispatch(const Service& service, Connection& connection,
   }
   check_access(service.api_keys, path, field(request, "Authorization"),
                field(request, "X-Api-Key"));
-  if (path == "/v1/completions") {
+  if (const Generate generate = generating(path)) {
     require_method(request, http::verb::post);
-    co_await completions(service, connection, request.body());
-  } else if (path == "/v1/chat/completions") {
-    require_method(request, http::verb::post);
-    co_await chat(service, connection, request.body());
+    co_await generate(service, connection, request.body());
   } else if (path == "/metrics") {
     require_get(request);
     co_await connection.send(200, "text/plain; version=0.0.4; charset=utf-8",
@@ -134,8 +138,9 @@ asio::awaitable<void> answer(const Service& service, Connection& connection,
     co_return;
   } catch (const ApiError& error) {
     status = error.status();
-    body = error.body();
-  } catch (const Error& error) {
+    const bool anthropic = request.target().starts_with("/v1/messages");
+    body = error.body(anthropic ? "error" : "");
+  } catch (const std::exception& error) {
     body = ApiError(500, error.what()).body();
   }
   const bool busy = status == 429;

@@ -61,6 +61,14 @@ OutputForm Service::output_form(const ChatRequest& request, std::string_view tex
   return form;
 }
 
+PreparedChat Service::prepare(ChatRequest& request) const {
+  check_model(request.model);
+  const std::string text = text_of(request);
+  const OutputForm form = output_form(request, text);
+  if (needs_special_tokens(form)) request.skip_special_tokens = false;
+  return {.tokens = tokens_of_chat(text), .form = form};
+}
+
 bool Service::needs_special_tokens(const OutputForm& form) const {
   const auto is_control = [&](std::string_view marker) {
     const auto id = tokenizer.piece_to_id(marker);

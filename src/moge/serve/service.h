@@ -18,6 +18,12 @@
 
 namespace moge::serve {
 
+/// A chat on its way into the engine.
+struct PreparedChat {
+  std::vector<int32_t> tokens;
+  OutputForm form;
+};
+
 struct Service {
   std::string model_name;
   const ModelConfig& config;
@@ -42,6 +48,9 @@ struct Service {
   std::vector<int32_t> tokens_of_chat(std::string_view text) const;
   /// How to read the answers to a chat whose prompt is `text`; 501 for tools without a parser.
   OutputForm output_form(const ChatRequest& request, std::string_view text) const;
+  /// All that comes before generating; changes the request where its parser needs it. Throws
+  /// ApiError.
+  PreparedChat prepare(ChatRequest& request) const;
   /// Whether the parser's markers are control tokens, which the text must then keep.
   bool needs_special_tokens(const OutputForm& form) const;
   /// What one of a request's answers asks of the engine; fills in the default of max_tokens.

@@ -9,8 +9,10 @@
 
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "moge/infer/model_runner.h"
 #include "moge/model/load.h"
@@ -105,12 +107,27 @@ class Server : public testing::Test {
     return client.read_all();
   }
 
+  /// The data of each server-sent event of a response.
+  static std::vector<json> events_of(const std::string& response) {
+    std::vector<json> events;
+    for (size_t at = 0; (at = response.find("data: {", at)) != std::string::npos; ++at)
+      events.push_back(json::parse(response.substr(at + 6, response.find('\n', at) - at - 6)));
+    return events;
+  }
+  /// From here on the model has a chat template.
+  void use_template(
+      const char* source = "{% for m in messages %}{{ m.role[0] }}:{{ m.content }};{% endfor %}") {
+    template_ = text::ChatTemplate::parse(source);
+    service_->chat_template = &*template_;
+  }
+
   ThreadPool pool_{2};
   Arena scratch_{size_t{32} << 20};
   LoadedModel loaded_;
   std::unique_ptr<Tokenizer> tokenizer_;
   std::unique_ptr<infer::ModelRunner> runner_;
   std::unique_ptr<infer::Engine> engine_;
+  std::optional<text::ChatTemplate> template_;
   std::unique_ptr<Service> service_;
   std::unique_ptr<HttpServer> server_;
   std::thread network_;
