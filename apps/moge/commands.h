@@ -20,6 +20,7 @@ void add_inspect(Cli& cli);
 void add_quantize(Cli& cli);
 void add_doctor(Cli& cli);
 void add_bench_train(Cli& cli);
+void add_bench_gmm(Cli& cli);
 
 /// Registers all of them, in the order in which --help lists them.
 void add_all_commands(Cli& cli);

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "moge/model/block_parts.h"
+#include "moge/ops/expert_mlp.h"
 
 namespace moge {
 
@@ -43,6 +44,10 @@ void attend(const Context& context, const Layer& layer, const Batch& batch,
 void mlp_forward(const Context& context, const Layer& layer, const BlockActivations& a,
                  const Tensor& out_TD) {
   const LayerWeights& w = layer.weights;
+  if (takes_expert_mlp(w.w_gate_up_E2FD))  // packed for inference
+    return expert_mlp_forward(
+        context, {.shared_gate_up_2SD = w.w_gate_up_E2FD, .shared_down_DS = w.w_down_EDF}, {},
+        a.ffn_in_TD, out_TD);
   linear_forward(context, a.ffn_in_TD, w.w_gate_up_E2FD, {}, {}, a.gate_up_R2F);
   swiglu_forward(context, a.gate_up_R2F, a.act_RF);
   linear_forward(context, a.act_RF, w.w_down_EDF, {}, {}, out_TD, {.sum_in_eighths = true});
@@ -66,6 +71,28 @@ void shared_expert_forward(const Context& context, const Layer& layer, const Blo
   sigmoid_gate_forward(context, a.shared_gate_T, a.shared_out_TD, out_TD);
 }
 
+/// out_TD = all that follows the routing, where the weights are packed for inference.
+void experts_forward(const Context& context, const Layer& layer, const BlockActivations& a,
+                     const Tensor& out_TD) {
+  const LayerWeights& w = layer.weights;
+  const Routing& r = a.routing;
+  if (a.shared_gate_T)
+    linear_forward(context, a.ffn_in_TD, w.w_shared_gate_1D, {}, {},
+                   a.shared_gate_T.reshape({a.shared_gate_T.dim(0), 1}));
+  expert_mlp_forward(context,
+                     {.gate_up_E2FD = w.w_gate_up_E2FD,
+                      .down_EDF = w.w_down_EDF,
+                      .shared_gate_up_2SD = w.w_shared_gate_up_2SD,
+                      .shared_down_DS = w.w_shared_down_DS},
+                     {.offsets_E1 = r.offsets_E1,
+                      .row_of_TK = r.row_of_TK,
+                      .token_of_R = r.token_of_R,
+                      .weights_TK = r.weights_TK,
+                      .num_groups = layer.config.moe.num_groups,
+                      .shared_gate_T = a.shared_gate_T},
+                     a.ffn_in_TD, out_TD);
+}
+
 /// out_TD = mixture of (grouped) experts, paper section 2.2.
 void moe_forward(const Context& context, const Layer& layer, const BlockActivations& a,
                  const Tensor& out_TD) {
@@ -75,6 +102,7 @@ void moe_forward(const Context& context, const Layer& layer, const BlockActivati
   route_forward(context, a.router_logits_TE, w.router_scale_E, route_options(layer.config),
                 r.probs_TE, r.ids_TK, r.weights_TK);
   layer.dispatch.plan(context, r);
+  if (takes_expert_mlp(w.w_gate_up_E2FD)) return experts_forward(context, layer, a, out_TD);
   layer.dispatch.send(context, r, a.ffn_in_TD, a.rows_RD);
   linear_forward(context, a.rows_RD, w.w_gate_up_E2FD, groups_of(r), {}, a.gate_up_R2F);
   swiglu_forward(context, a.gate_up_R2F, a.act_RF);

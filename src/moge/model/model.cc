@@ -4,6 +4,7 @@
 
 #include "moge/model/bump.h"
 #include "moge/model/rope.h"
+#include "moge/ops/expert_mlp.h"
 #include "moge/ops/moe.h"
 #include "moge/plan/activations.h"
 
@@ -52,6 +53,14 @@ size_t scratch_bytes(const Context& context, const ModelConfig& c, int64_t T) {
     // Squares of the gradient norm are summed by blocks of 16384 elements.
     bytes = std::max(bytes, static_cast<size_t>(t.numel / 2048 + 64));
   }
+  for (const bool moe : {false, true})
+    bytes = std::max(
+        bytes, expert_mlp_scratch_bytes(context, {.T = T,
+                                                  .K = moe ? c.moe.top_k : 0,
+                                                  .E = moe ? c.moe.num_experts : 0,
+                                                  .D = c.hidden_size,
+                                                  .F = moe ? c.moe.expert_width : 0,
+                                                  .S = moe ? c.moe.shared_width : c.dense_width}));
   // Block sums of the small ops: at most 64 rows of a width, and counts of 1024 tokens each.
   const int64_t widest = std::max({c.hidden_size, c.q_width(), c.moe.num_experts});
   const int64_t small = 64 * 8 * widest + (T / 1024 + 1) * 4 * c.moe.num_experts + 4096;

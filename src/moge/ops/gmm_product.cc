@@ -30,30 +30,19 @@ int64_t panels_of(const Weight& w) {
   return w.paired ? ceil_div(w.n / 2, kGmmHalf) : ceil_div(w.n, kGmmPanel);
 }
 
+int64_t wanted_tasks(const Context& context) {
+  return context.num_threads() == 1 ? 1 : kTasksPerThread * context.num_threads();
+}
+/// Where rows are cut there are at most as many chunks as tasks are wanted.
+int64_t most_tasks(const Context& context, int64_t experts, int64_t panels) {
+  return experts * panels + wanted_tasks(context);
+}
+
 int64_t rows_per_block(const GmmKernels& gmm, int64_t k) {
   const int64_t tile =
       std::max<int64_t>(64, gmm.tile_rows * kernels::gmm_row_bytes(gmm.row_factor, k));
   return gmm.tile_rows * std::clamp(kRowsBytes / tile, kMinTiles, kMaxTiles);
 }
-
-/// Panels of a task for an expert with `rows` rows.
-int64_t panels_per_task(const GmmProduct& p, const GmmKernels& gmm, int64_t rows) {
-  const int64_t bytes = rows <= gmm.tile_rows ? kFewRowsBytes : kPanelsBytes;
-  return std::clamp<int64_t>(bytes / std::max<int64_t>(1, p.panel_bytes()), 1, p.num_panels());
-}
-
-/// How all tasks together are cut.
-struct Cut {
-  int64_t slices = 0;  ///< of columns, over all experts
-  int64_t wanted;
-
-  Cut(const Context& context, const GmmProduct& p)
-      : wanted(context.num_threads() == 1 ? 1 : kTasksPerThread * context.num_threads()) {
-    for (int64_t e = 0; e < p.weight.experts; ++e)
-      if (const int64_t rows = p.offsets[e + 1] - p.offsets[e]; rows > 0)
-        slices += ceil_div(p.num_panels(), panels_per_task(p, context.kernels.gmm, rows));
-  }
-};
 
 }  // namespace
 
@@ -73,36 +62,62 @@ size_t GmmScratch::bytes(const GmmKernels& gmm, int64_t rows, int64_t k) {
          Arena::padded(static_cast<size_t>(kernels::gmm_units(k) * kernels::kGmmUnitBytes8));
 }
 
-std::span<GmmTask> make_tasks(const Context& context, const GmmProduct& p) {
-  const Cut cut(context, p);
-  const int64_t most = cut.slices + cut.wanted + p.weight.experts * p.num_panels();
-  auto* tasks = context.scratch.allocate<GmmTask>(most);
-  size_t count = 0;
-  for (int64_t e = 0; e < p.weight.experts; ++e) {
-    const int64_t first = p.offsets[e], rows = p.offsets[e + 1] - first;
-    if (rows == 0) continue;
-    int64_t panels = panels_per_task(p, context.kernels.gmm, rows);
-    int64_t slices = ceil_div(p.num_panels(), panels), chunks = 1;
-    if (cut.slices < cut.wanted) {  // narrower slices, then, with many rows, chunks of rows
-      slices = std::min(p.num_panels(), ceil_div(cut.wanted * slices, cut.slices));
-      chunks = std::clamp<int64_t>(rows / kMinChunkRows, 1, ceil_div(cut.wanted, cut.slices));
-      if (chunks > 1) slices = ceil_div(p.num_panels(), panels);
-    }
-    for (int64_t c = 0; c < chunks; ++c)
-      for (int64_t s = 0; s < slices; ++s)
-        tasks[count++] = {.expert = static_cast<int32_t>(e),
-                          .row_begin = static_cast<int32_t>(first + rows * c / chunks),
-                          .row_end = static_cast<int32_t>(first + rows * (c + 1) / chunks),
-                          .panel_begin = static_cast<int32_t>(p.num_panels() * s / slices),
-                          .panel_end = static_cast<int32_t>(p.num_panels() * (s + 1) / slices)};
+GmmCut::GmmCut(const Context& context, Groups offsets, int64_t panels, int64_t panel_bytes,
+               int few_rows)
+    : offsets(offsets), panels(panels), panel_bytes(panel_bytes), few_rows(few_rows) {
+  int64_t busy = 0, most_rows = 0;
+  for (size_t e = 0; e + 1 < offsets.size(); ++e) {
+    const int64_t rows = offsets[e + 1] - offsets[e];
+    busy += rows > 0;
+    most_rows = std::max(most_rows, rows);
   }
-  return {tasks, count};
+  const int64_t bytes = most_rows <= few_rows ? kFewRowsBytes : kPanelsBytes;
+  const int64_t fitting = bytes / std::max<int64_t>(1, panel_bytes);
+  const int64_t shared = panels * busy / wanted_tasks(context);  // enough slices for all threads
+  panels_per_slice =
+      std::clamp<int64_t>(std::min(fitting, shared), 1, std::max<int64_t>(1, panels));
 }
 
-int64_t cost_of(const GmmProduct& p, const GmmTask& task) {
+GmmTasks make_tasks(const Context& context, const GmmCut& cut) {
+  const auto experts = static_cast<int64_t>(cut.offsets.size()) - 1;
+  const int64_t slices = cut.slices(), wanted = wanted_tasks(context);
+  int64_t busy = 0;
+  for (int64_t e = 0; e < experts; ++e) busy += cut.offsets[e + 1] > cut.offsets[e];
+  auto* tasks = context.scratch.allocate<GmmTask>(most_tasks(context, experts, cut.panels));
+  GmmTasks made;
+  size_t count = 0;
+  for (int64_t e = 0; e < experts; ++e) {
+    const int64_t first = cut.offsets[e], rows = cut.offsets[e + 1] - first;
+    if (rows == 0) continue;
+    const int64_t chunks = std::clamp<int64_t>(wanted / std::max<int64_t>(1, busy * slices), 1,
+                                               std::max<int64_t>(1, rows / kMinChunkRows));
+    for (int64_t c = 0; c < chunks; ++c, ++made.num_rows_ids)
+      for (int64_t s = 0; s < slices; ++s)
+        tasks[count++] = {
+            .expert = static_cast<int32_t>(e),
+            .row_begin = static_cast<int32_t>(first + rows * c / chunks),
+            .row_end = static_cast<int32_t>(first + rows * (c + 1) / chunks),
+            .panel_begin = static_cast<int32_t>(s * cut.panels_per_slice),
+            .panel_end = static_cast<int32_t>(std::min(cut.panels, (s + 1) * cut.panels_per_slice)),
+            .rows_id = static_cast<int32_t>(made.num_rows_ids),
+            .slice = static_cast<int32_t>(s)};
+  }
+  made.tasks = {tasks, count};
+  return made;
+}
+
+size_t make_tasks_scratch(const Context& context, int64_t experts, int64_t panels) {
+  return Arena::padded(static_cast<size_t>(most_tasks(context, experts, panels)) * sizeof(GmmTask));
+}
+
+int64_t cost_of(const GmmTask& task, int64_t panel_bytes) {
   return std::max<int64_t>(kReadingRows, task.row_end - task.row_begin) *
-             (task.panel_end - task.panel_begin) * p.weight.k / 64 +
+             (task.panel_end - task.panel_begin) * panel_bytes / 4096 +
          1;
+}
+
+GmmCut cut_of(const Context& context, const GmmProduct& p) {
+  return GmmCut(context, p.offsets, p.num_panels(), p.panel_bytes(), context.kernels.gmm.tile_rows);
 }
 
 namespace {
@@ -160,9 +175,10 @@ void run(const Context& context, const GmmProduct& p) {
   const ArenaScope scope(context.scratch);
   const GmmKernels& gmm = context.kernels.gmm;
   if (p.offsets.back() == p.offsets.front() || p.num_panels() == 0) return;
-  const auto tasks = make_tasks(context, p);
-  TaskRanges ranges(context, static_cast<int64_t>(tasks.size()),
-                    [&](int64_t i) { return cost_of(p, tasks[static_cast<size_t>(i)]); });
+  const auto tasks = make_tasks(context, cut_of(context, p)).tasks;
+  TaskRanges ranges(context, static_cast<int64_t>(tasks.size()), [&](int64_t i) {
+    return cost_of(tasks[static_cast<size_t>(i)], p.panel_bytes());
+  });
   auto* scratch = context.scratch.allocate<GmmScratch>(context.num_threads());
   for (int w = 0; w < context.num_threads(); ++w)
     new (scratch + w) GmmScratch(context.scratch, gmm, p.offsets.back(), p.weight.k);
@@ -175,9 +191,7 @@ void run(const Context& context, const GmmProduct& p) {
 size_t gmm_product_scratch(const Context& context, int64_t rows, int64_t experts, int64_t n,
                            int64_t k) {
   const int64_t threads = context.num_threads(), panels = ceil_div(n, kGmmHalf);
-  const int64_t tasks = 2 * experts * panels + 2 * kTasksPerThread * threads;
-  return Arena::padded(static_cast<size_t>(tasks) * sizeof(GmmTask)) +
-         TaskRanges::bytes(context.num_threads()) +
+  return make_tasks_scratch(context, experts, panels) + TaskRanges::bytes(context.num_threads()) +
          Arena::padded(static_cast<size_t>(threads) * sizeof(GmmScratch)) +
          static_cast<size_t>(threads) * GmmScratch::bytes(context.kernels.gmm, rows, k);
 }

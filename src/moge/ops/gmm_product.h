@@ -31,7 +31,30 @@ struct GmmTask {
   int32_t expert;
   int32_t row_begin, row_end;
   int32_t panel_begin, panel_end;
+  int32_t rows_id, slice;  ///< which rows, which columns: tasks of one rows_id make whole rows
 };
+
+/// How a grouped product is cut into tasks: the same slices of panels for all experts; rows only
+/// where slices are too few to share out.
+struct GmmCut {
+  Groups offsets;
+  int64_t panels = 0, panel_bytes = 0;
+  int few_rows = 1;  ///< with at most so many rows an expert's work is to read its weights
+  int64_t panels_per_slice = 0;
+
+  GmmCut() = default;
+  GmmCut(const Context& context, Groups offsets, int64_t panels, int64_t panel_bytes, int few_rows);
+  int64_t slices() const { return (panels + panels_per_slice - 1) / panels_per_slice; }
+};
+
+struct GmmTasks {
+  std::span<GmmTask> tasks;
+  int64_t num_rows_ids = 0;
+};
+/// Tasks in the order of the weights' memory.
+GmmTasks make_tasks(const Context& context, const GmmCut& cut);
+size_t make_tasks_scratch(const Context& context, int64_t experts, int64_t panels);
+int64_t cost_of(const GmmTask& task, int64_t panel_bytes);
 
 /// Memory of one worker for tasks of products up to a size.
 struct GmmScratch {
@@ -42,9 +65,7 @@ struct GmmScratch {
   static size_t bytes(const kernels::GmmKernels& gmm, int64_t rows, int64_t k);
 };
 
-/// Tasks of a product, in the order of its memory.
-std::span<GmmTask> make_tasks(const Context& context, const GmmProduct& product);
-int64_t cost_of(const GmmProduct& product, const GmmTask& task);
+GmmCut cut_of(const Context& context, const GmmProduct& product);
 /// `next`: the task that probably follows, whose weights are fetched meanwhile; may be null.
 void run_task(const kernels::GmmKernels& gmm, const GmmProduct& product, const GmmTask& task,
               const GmmTask* next, const GmmScratch& scratch);

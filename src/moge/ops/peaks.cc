@@ -75,9 +75,10 @@ ComputePeaks measure_compute(ThreadPool& threads, const kernels::PeakKernels& pe
 
 double measure_gflops(ThreadPool& threads, const kernels::PeakKernels& peak, DType dtype,
                       int rounds) {
-  check(dtype == DType::kF32 || dtype == DType::kBF16, "[peaks] no peak of {} is measured",
-        name_of(dtype));
-  return best_loop(threads, dtype == DType::kBF16 ? peak.bf16 : peak.f32, rounds);
+  check(dtype == DType::kF32 || dtype == DType::kBF16 || dtype == DType::kI8,
+        "[peaks] no peak of {} is measured", name_of(dtype));
+  const auto* loops = dtype == DType::kBF16 ? peak.bf16 : peak.f32;
+  return best_loop(threads, dtype == DType::kI8 ? peak.int8 : loops, rounds);
 }
 
 ReadBuffer::ReadBuffer(ThreadPool& threads) : ReadBuffer(threads, bytes_to_read()) {}

@@ -21,7 +21,7 @@ struct ComputePeaks {
 /// Best of all loop shapes and of `rounds` tries of about 20 ms each.
 ComputePeaks measure_compute(ThreadPool& threads, const kernels::PeakKernels& peak, int rounds = 4);
 
-/// The fp32 or bf16 peak alone, in GFLOP/s.
+/// The fp32, bf16 or int8 (kI8) peak alone, in GFLOP/s (Gop/s).
 double measure_gflops(ThreadPool& threads, const kernels::PeakKernels& peak, DType dtype,
                       int rounds = 4);
 
