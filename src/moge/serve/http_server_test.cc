@@ -14,6 +14,9 @@ TEST_F(Server, AnswersTheSimpleRoutes) {
   const std::string page = get("/");
   EXPECT_EQ(status_of(page), 200);
   EXPECT_NE(page.find("<canvas"), std::string::npos);
+  EXPECT_NE(page.find("Content-Security-Policy: default-src 'none'; script-src 'sha256-"),
+            std::string::npos);
+  EXPECT_EQ(page.find("{{"), std::string::npos);        // style and script stand in their places
   EXPECT_EQ(page.find("https://"), std::string::npos);  // no outside request
 }
 

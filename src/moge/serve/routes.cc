@@ -15,7 +15,7 @@
 #include "moge/serve/text_routes.h"
 
 namespace moge {
-extern const EmbeddedFiles kPageFiles;  // page/index.html, see CMakeLists.txt
+extern const EmbeddedFiles kPageFiles;  // see page/CMakeLists.txt
 }
 
 namespace moge::serve {
@@ -23,6 +23,12 @@ namespace moge::serve {
 namespace {
 
 constexpr const char* kJson = "application/json";
+
+std::string_view page_file(std::string_view name) {
+  for (const EmbeddedFile& file : kPageFiles)
+    if (file.name == name) return file.content;
+  return {};
+}
 
 asio::awaitable<void> completions(const Service& service, Connection& connection,
                                   const std::string& body) {
@@ -118,8 +124,8 @@ asio::awaitable<void> dispatch(const Service& service, Connection& connection,
                              metrics_text(service));
   } else if (path == "/") {
     require_get(request);
-    co_await connection.send(200, "text/html; charset=utf-8",
-                             std::string(kPageFiles.front().content));
+    co_await connection.send(200, "text/html; charset=utf-8", std::string(page_file("index.html")),
+                             "Content-Security-Policy", page_file("content_security_policy.txt"));
   } else if (const auto json = text_answer(service, path, request)) {
     co_await connection.send(200, kJson, dump(*json));
   } else {
