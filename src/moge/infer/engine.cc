@@ -80,6 +80,7 @@ struct Engine::State {
   void leave_queue(int64_t count);
   void count_prompt(Sequence& s, int64_t computed);
   void count_step(double seconds);
+  void count_present();
 
   ModelRunner& runner;
   EngineOptions options;
@@ -211,6 +212,7 @@ bool Engine::State::receive() {
   arrived.clear();
   for (RequestId id : left)
     if (const auto s = scheduler.remove(id)) finish(*s, FinishReason::kCancelled);
+  if (!left.empty()) count_present();  // there may be no step that would
   left.clear();
   return true;
 }
@@ -383,15 +385,20 @@ void Engine::State::count_prompt(Sequence& s, int64_t computed) {
   s.prompt_counted = known;
 }
 
+/// Who runs and what they hold.
+void Engine::State::count_present() {
+  Counters::set(counters.running, scheduler.num_running());
+  Counters::set(counters.preempted, scheduler.counts().waiting_again);
+  Counters::set(counters.pages_used, pool.num_used());
+}
+
 void Engine::State::count_step(double seconds) {
   const SchedulerCounts& counts = scheduler.counts();
   budget.note(counts.decode_rows, counts.prompt_rows, seconds);
   Counters::add(counters.steps, 1);
   Counters::add(counts.prompt_rows > 0 ? counters.prompt_ns : counters.decode_ns,
                 static_cast<int64_t>(seconds * 1e9));
-  Counters::set(counters.running, scheduler.num_running());
-  Counters::set(counters.preempted, counts.waiting_again);
-  Counters::set(counters.pages_used, pool.num_used());
+  count_present();
   Counters::set(counters.preemptions, counts.preemptions);
   Counters::set(counters.prefix_queries, counts.prefix_queries);
   Counters::set(counters.prefix_hits, counts.prefix_hits);

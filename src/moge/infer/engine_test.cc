@@ -118,6 +118,24 @@ TEST(Engine, ACancelledRequestsPagesAreFreeWithinAStep) {
   EXPECT_EQ(used_after, 1);
 }
 
+TEST(Engine, ALoneRequestThatIsCancelledLeavesNothingRunning) {
+  TestEngine test(/*max_sequences=*/1);
+  std::atomic<RequestId> id{0};
+  const auto sink = std::make_shared<Recorder>([&](int64_t tokens) {
+    if (tokens >= 5) test.engine.cancel(id);
+    return true;
+  });
+  id = test.engine.submit(request_of(ids_upto(40), 200), sink);
+  EXPECT_EQ(sink->wait().reason, FinishReason::kCancelled);
+  EngineStats stats = test.engine.stats();
+  for (int i = 0; i < 500 && (stats.running > 0 || stats.pages_used > 0); ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    stats = test.engine.stats();
+  }
+  EXPECT_EQ(stats.running, 0);
+  EXPECT_EQ(stats.pages_used, 0);
+}
+
 TEST(Engine, WhoIsCancelledWhileWaitingLeavesTheQueue) {
   TestEngine test(/*max_sequences=*/1);
   const auto runs = std::make_shared<Recorder>(), waits = std::make_shared<Recorder>();
