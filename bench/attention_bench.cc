@@ -94,41 +94,6 @@ struct Bench {
     row((std::string(s.name) + " backward").c_str(), type, backward, 10 * pairs);
   }
 
-  /// `batch` sequences of `cached` positions, `fresh` new rows each.
-  void paged(const Shape& s, DType dtype, int64_t batch, int64_t cached, int64_t fresh) {
-    const int64_t P = 32, pages_each = (cached + fresh + P - 1) / P, pages = batch * pages_each;
-    Buffer k(pages * P * s.N * s.C * 4), v(pages * P * s.N * s.C * 4);
-    fill(k, dtype, pages * P * s.N * s.C);
-    fill(v, dtype, pages * P * s.N * s.C);
-    std::vector<int32_t> table_of_pages(pages);
-    std::iota(table_of_pages.begin(), table_of_pages.end(), 0);
-    std::vector<SequenceSlice> slices;
-    for (int64_t b = 0; b < batch; ++b)
-      slices.push_back({b * fresh, fresh, cached,
-                        std::span(table_of_pages).subspan(b * pages_each, pages_each)});
-    Buffer q(batch * fresh * s.H * s.C * 4), out(batch * fresh * s.H * s.C * 4);
-    fill(q, DType::kF32, batch * fresh * s.H * s.C);
-    Arena none(64);
-    Arena scratch(attention_scratch_bytes({pool, table, none}, batch * fresh, s.H, s.N, s.C));
-    const Context context{pool, table, scratch};
-    const PagedKv cache{k.data(), v.data(), dtype, P, s.N, s.C};
-    const double seconds = seconds_of([&] {
-      paged_attention(context, Tensor(q.data(), DType::kF32, {batch * fresh, s.H, s.C}), slices,
-                      cache, {.scale = 0.1f},
-                      Tensor(out.data(), DType::kF32, {batch * fresh, s.H, s.C}));
-    });
-    const double keys = static_cast<double>(batch) *
-                        (static_cast<double>(cached * fresh) +
-                         static_cast<double>(fresh) * static_cast<double>(fresh + 1) / 2);
-    const std::string name = std::string(s.name) + (fresh == 1 ? " decode " : " prefill ") +
-                             std::to_string(batch) + "x" + std::to_string(cached + fresh);
-    row(name.c_str(), dtype == DType::kF32 ? "fp32" : "bf16", seconds,
-        4 * keys * static_cast<double>(s.H * s.C));
-    const double bytes = 2.0 * static_cast<double>(batch * (cached + fresh) * s.N * s.C) *
-                         static_cast<double>(size_of(dtype));
-    std::printf("%61.1f GB/s\n", bytes / seconds * 1e-9);
-  }
-
   void loss(int64_t T, int64_t V) const {
     Buffer logits(T * V * 4), keep(T * V * 4), loss(T * 4), lse(T * 4), mask(T * 4), targets(T * 4);
     fill(logits, DType::kF32, T * V);
@@ -159,9 +124,6 @@ int main(int argc, char** argv) {
   for (DType dtype : {DType::kF32, DType::kBF16}) {
     bench.training(tiny, dtype);
     bench.training(small, dtype);
-    bench.paged(small, dtype, 1, 0, 512);
-    bench.paged(small, dtype, 8, 511, 1);
-    bench.paged(pangu, dtype, 8, 2047, 1);
   }
   bench.loss(2048, 1024);
   bench.loss(512, 4096);

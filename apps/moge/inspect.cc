@@ -123,7 +123,9 @@ Json describe(const ModelSource& source) {
             {"training_fp32", 16 * total},
             {"training_bf16", 18 * total}}},
           {"kv_bytes_per_token",
-           {{"fp32", plan::kv_bytes_per_token(c, 4)}, {"bf16", plan::kv_bytes_per_token(c, 2)}}},
+           {{"fp32", plan::kv_bytes_per_token(c, 4)},
+            {"bf16", plan::kv_bytes_per_token(c, 2)},
+            {"int8", plan::kv_bytes_per_token(c, 1)}}},
           {"by_layer", layers_json(c)},
           {"tensors", tensors_json(c)}};
 }

@@ -25,6 +25,12 @@ infer::SpeculationOptions speculation(const EngineChoice& choice) {
   return infer::SpeculationOptions::parse(choice.speculative_config);
 }
 
+DType kv_dtype_of(const std::string& name, DType automatic) {
+  if (name == "fp32") return DType::kF32;
+  if (name == "bf16") return DType::kBF16;
+  return name == "int8" ? DType::kI8 : automatic;
+}
+
 /// Pages for every sequence's longest context, within the memory that may be used.
 int64_t choose_pages(const EngineChoice& choice, const ModelConfig& config, DType kv_dtype) {
   const int64_t context = choice.max_model_len > 0 ? choice.max_model_len : config.max_position;
@@ -48,9 +54,7 @@ ModelSession::ModelSession(const EngineChoice& choice, Run& run)
       tokenizer_(open_tokenizer(choice.model)) {
   if (!loaded_.source.folder.empty())
     chat_template_ = text::ChatTemplate::load(loaded_.source.folder);
-  const DType kv_dtype = choice.kv_cache_dtype == "auto"   ? loaded_.model.dtype
-                         : choice.kv_cache_dtype == "fp32" ? DType::kF32
-                                                           : DType::kBF16;
+  const DType kv_dtype = kv_dtype_of(choice.kv_cache_dtype, loaded_.model.dtype);
   const int64_t pages = choose_pages(choice, loaded_.model.config, kv_dtype);
   runner_ = std::make_unique<infer::ModelRunner>(
       run.pool(), run.table(), loaded_.model,

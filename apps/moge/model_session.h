@@ -30,7 +30,9 @@ struct EngineChoice {
         .required()
         .also("m");
     format.visit(v);
-    v("kv-cache-dtype", kv_cache_dtype, "of the KV cache").one_of({"auto", "bf16", "fp32"});
+    v("kv-cache-dtype", kv_cache_dtype,
+      "of the KV cache; auto: as activations; int8: a scale per token and head")
+        .one_of({"auto", "fp32", "bf16", "int8"});
     v("load-format", load_format, "dummy: seeded random weights in place of the files")
         .one_of({"auto", "safetensors", "dummy"});
     v("max-model-len", max_model_len, "longest context; 0: the model's")
@@ -40,7 +42,7 @@ struct EngineChoice {
     v("max-num-batched-tokens", max_num_batched_tokens, "new tokens of one step")
         .between(1, 1 << 16)
         .also("ubatch-size");
-    v("block-size", block_size, "tokens of a KV page").between(1, 256);
+    v("block-size", block_size, "tokens of a KV page, a multiple of 16").between(16, 256);
     v("kv-cache-memory", kv_cache_memory,
       "bytes of KV cache, also as 4G; auto: what the sequences need, at most half of what is free")
         .also("kv-cache-memory-bytes");

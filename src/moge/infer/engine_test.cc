@@ -234,7 +234,7 @@ TEST(Engine, GuessesChangeStepsNotTokens) {
 TEST(Engine, ASmallCacheMakesRequestsWaitAndLosesNone) {
   TestModel model;
   ModelRunner runner(model.pool, kernels::choose_table(), model.loaded.model,
-                     {.max_tokens = 32, .max_sequences = 8, .page_tokens = 8, .num_pages = 10});
+                     {.max_tokens = 32, .max_sequences = 8, .page_tokens = 16, .num_pages = 5});
   Engine engine(runner, {.max_num_seqs = 8, .max_num_batched_tokens = 32});
   EXPECT_EQ(engine.max_model_len(), 80);
   std::vector<std::shared_ptr<Recorder>> sinks;

@@ -21,8 +21,8 @@ TEST(Invariance, AnAnswerHasTheSameBitsInAnyArrangement) {
       if (seed == 0) {  // hard on purpose: everybody at once, hardly any pages
         arrangement.max_num_seqs = 8;
         arrangement.max_num_batched_tokens = 40;
-        arrangement.page_tokens = 8;
-        arrangement.num_pages = 14;
+        arrangement.page_tokens = 16;
+        arrangement.num_pages = 6;
         arrangement.in_flight = kRequests;
         arrangement.prefix_caching = true;
         arrangement.num_speculative_tokens = 3;

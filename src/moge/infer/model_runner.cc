@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "moge/core/error.h"
-#include "moge/plan/parameters.h"
+#include "moge/infer/kv_cache.h"
 
 namespace moge::infer {
 
@@ -22,8 +22,7 @@ struct ModelRunner::State {
   RunnerOptions options;
   Arena workspace, scratch;
   Context context;
-  Buffer kv;
-  std::vector<PagedKv> caches;
+  KvCache kv;
   std::vector<int32_t> ids, positions, logit_rows, plain_rows, experts;
   std::vector<float> logits, probs_E, weights_K;  // the latter two of plain top-K
   int64_t logits_block = -1;                      // which of the step's blocks `logits` holds
@@ -39,20 +38,6 @@ size_t workspace_bytes(const Model& model, const RunnerOptions& options) {
   return static_cast<size_t>(bytes);
 }
 
-std::vector<PagedKv> cut_caches(const ModelConfig& config, const RunnerOptions& options, char* at) {
-  const int64_t half = ModelRunner::page_bytes(config, options.page_tokens, options.kv_dtype) /
-                       (2 * config.num_layers()) * options.num_pages;
-  std::vector<PagedKv> caches;
-  for (int64_t layer = 0; layer < config.num_layers(); ++layer, at += 2 * half)
-    caches.push_back({.k = at,
-                      .v = at + half,
-                      .dtype = options.kv_dtype,
-                      .page_tokens = options.page_tokens,
-                      .kv_heads = config.num_kv_heads,
-                      .head_dim = config.head_dim});
-  return caches;
-}
-
 }  // namespace
 
 ModelRunner::State::State(ThreadPool& threads, const kernels::Table& table, const Model& model_in,
@@ -63,9 +48,7 @@ ModelRunner::State::State(ThreadPool& threads, const kernels::Table& table, cons
       scratch(scratch_bytes(Context{threads, table, workspace}, model.config, options.max_tokens),
               "scratch"),
       context{threads, table, scratch},
-      kv(static_cast<size_t>(options.num_pages *
-                             page_bytes(model.config, options.page_tokens, options.kv_dtype))),
-      caches(cut_caches(model.config, options, kv.data())) {
+      kv(model.config, options.kv_dtype, options.page_tokens, options.num_pages) {
   const auto rows = static_cast<size_t>(options.max_tokens);
   ids.resize(rows);
   positions.resize(rows);
@@ -140,7 +123,7 @@ void ModelRunner::step(std::span<const StepSlice> step_slices) {
   const Batch batch{.ids_T = Tensor::of(s.ids.data(), {rows}),
                     .positions_T = Tensor::of(s.positions.data(), {rows}),
                     .slices = s.slices,
-                    .caches = s.caches};
+                    .caches = s.kv.layers()};
   const auto record = [&s](int64_t layer, const BlockActivations& acts) {
     s.record_experts(layer, acts);
   };
@@ -180,7 +163,7 @@ const ModelConfig& ModelRunner::config() const { return state_->model.config; }
 const RunnerOptions& ModelRunner::options() const { return state_->options; }
 
 int64_t ModelRunner::page_bytes(const ModelConfig& config, int64_t page_tokens, DType kv_dtype) {
-  return page_tokens * plan::kv_bytes_per_token(config, size_of(kv_dtype));
+  return KvCache::page_bytes(config, kv_dtype, page_tokens);
 }
 
 }  // namespace moge::infer

@@ -7,17 +7,16 @@
 #include <span>
 
 #include "moge/model/model.h"
-#include "moge/ops/attention.h"
 #include "moge/ops/context.h"
 
 namespace moge::infer {
 
 struct RunnerOptions {
-  int64_t max_tokens = 512;    ///< new tokens in one step
-  int64_t max_sequences = 64;  ///< sequences in one step
-  int64_t page_tokens = 32;
+  int64_t max_tokens = 512;      ///< new tokens in one step
+  int64_t max_sequences = 64;    ///< sequences in one step
+  int64_t page_tokens = 32;      ///< a multiple of 16
   int64_t num_pages = 0;         ///< of the KV cache, shared by all sequences
-  DType kv_dtype = DType::kF32;  ///< kF32 or kBF16
+  DType kv_dtype = DType::kF32;  ///< kF32, kBF16 or kI8
 };
 
 /// One sequence's share of a step.

@@ -120,7 +120,7 @@ Arrangement random_arrangement(size_t num_requests, uint64_t seed, int64_t conte
   made.max_num_seqs = static_cast<int64_t>(1 + rng.below(24));
   made.max_num_batched_tokens =
       std::max(made.max_num_seqs, static_cast<int64_t>(1 + rng.below(96)));
-  made.page_tokens = int64_t{8} << rng.below(3);
+  made.page_tokens = int64_t{16} << rng.below(3);
   const int64_t least = (context + made.page_tokens - 1) / made.page_tokens;
   made.num_pages = least + static_cast<int64_t>(rng.below(3) == 0 ? 200 : rng.below(12));
   made.prefix_caching = rng.below(3) > 0;

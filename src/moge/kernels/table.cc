@@ -14,11 +14,13 @@ namespace moge::kernels {
   namespace isa {                               \
   extern const AdamWKernels kAdamW;             \
   extern const AttentionKernels kAttention;     \
+  extern const EagerAttentionKernels kEagerAttention; \
   extern const ElementwiseKernels kElementwise; \
   extern const GemmKernels kGemmF32;            \
   extern const GemmKernels kGemmBf16;           \
   extern const GmmKernels kGmm;                 \
   extern const LossKernels kLoss;               \
+  extern const PagedAttentionKernels kPagedAttention; \
   extern const PeakKernels kPeak;               \
   extern const PermuteKernels kPermute;         \
   extern const RmsNormKernels kRmsNorm;         \
@@ -31,11 +33,13 @@ namespace moge::kernels {
     .isa = #isa_name,                           \
     .adamw = isa_name::kAdamW,                  \
     .attention = isa_name::kAttention,          \
+    .eager_attention = isa_name::kEagerAttention, \
     .elementwise = isa_name::kElementwise,      \
     .gemm_f32 = isa_name::kGemmF32,             \
     .gemm_bf16 = isa_name::kGemmBf16,           \
     .gmm = isa_name::kGmm,                      \
     .loss = isa_name::kLoss,                    \
+    .paged_attention = isa_name::kPagedAttention, \
     .peak = isa_name::kPeak,                    \
     .permute = isa_name::kPermute,              \
     .rmsnorm = isa_name::kRmsNorm,              \
@@ -69,7 +73,10 @@ const std::vector<const Table*>& available_tables() {
     std::array<Table, 4> all = {MOGE_TABLE(avx512_bf16), MOGE_TABLE(avx512), MOGE_TABLE(avx2),
                                 MOGE_TABLE(scalar)};
     // Intel starts four fp32 FMAs in the time of one dpbf16; the bits are the same either way.
-    if (__builtin_cpu_is("intel")) all[0].gemm_bf16 = all[1].gemm_bf16;
+    if (__builtin_cpu_is("intel")) {
+      all[0].gemm_bf16 = all[1].gemm_bf16;
+      all[0].paged_attention.dot_bf16 = false;
+    }
     return all;
   }();
   static const std::vector<const Table*> kAvailable = [] {

@@ -9,10 +9,12 @@
 
 #include "moge/kernels/adamw.h"
 #include "moge/kernels/attention.h"
+#include "moge/kernels/eager_attention.h"
 #include "moge/kernels/elementwise.h"
 #include "moge/kernels/gemm.h"
 #include "moge/kernels/gmm.h"
 #include "moge/kernels/loss.h"
+#include "moge/kernels/paged_attention.h"
 #include "moge/kernels/peak.h"
 #include "moge/kernels/permute.h"
 #include "moge/kernels/rmsnorm.h"
@@ -26,10 +28,12 @@ struct Table {
   const char* isa;  ///< "scalar", "avx2", "avx512", "avx512_bf16"
   AdamWKernels adamw;
   AttentionKernels attention;
+  EagerAttentionKernels eager_attention;
   ElementwiseKernels elementwise;
   GemmKernels gemm_f32, gemm_bf16;
   GmmKernels gmm;
   LossKernels loss;
+  PagedAttentionKernels paged_attention;
   PeakKernels peak;
   PermuteKernels permute;
   RmsNormKernels rmsnorm;

@@ -8,17 +8,20 @@
 namespace moge {
 
 namespace {
-/// Queries and keys: normed where the family norms them, then rotated.
-void norm_and_rotate(const Context& context, const Layer& layer, const Batch& batch,
-                     const BlockActivations& a) {
+/// Queries and keys normed, where the family norms them.
+void norm_heads(const Context& context, const Layer& layer, const BlockActivations& a) {
+  if (layer.config.qk_norm == QkNorm::kNone) return;
   const LayerWeights& w = layer.weights;
   const float eps = static_cast<float>(layer.config.rms_norm_eps);
-  if (layer.config.qk_norm != QkNorm::kNone)
-    for_normed(layer.config, a.qkv_TP, a.qk_TQ, a.qk_TQ,
-               [&](bool q, const Tensor& x, const Tensor& y, const Tensor&) {
-                 rmsnorm_forward(context, x, q ? w.q_norm : w.k_norm, eps, y,
-                                 q ? a.q_rstd : a.k_rstd);
-               });
+  for_normed(layer.config, a.qkv_TP, a.qk_TQ, a.qk_TQ,
+             [&](bool q, const Tensor& x, const Tensor& y, const Tensor&) {
+               rmsnorm_forward(context, x, q ? w.q_norm : w.k_norm, eps, y,
+                               q ? a.q_rstd : a.k_rstd);
+             });
+}
+
+void rotate(const Context& context, const Layer& layer, const Batch& batch,
+            const BlockActivations& a) {
   const Heads used = attention_heads(layer.config, a);
   rope_forward(context, used.q_THC, batch.positions_T, layer.rope);
   rope_forward(context, used.k_TNC, batch.positions_T, layer.rope);
@@ -32,9 +35,11 @@ void attend(const Context& context, const Layer& layer, const Batch& batch,
   const AttentionOptions options = attention_options(layer);
   if (batch.paged()) {
     const PagedKv& cache = batch.caches[layer.index];
-    kv_write(context, h.k_TNC, h.v_TNC, batch.slices, cache);
+    rope_and_kv_write(context, h.q_THC, h.k_TNC, h.v_TNC, batch.positions_T, layer.rope,
+                      batch.slices, cache);
     paged_attention(context, h.q_THC, batch.slices, cache, options, out_THC);
   } else {
+    rotate(context, layer, batch, a);
     attention_forward(context, h.q_THC, h.k_TNC, h.v_TNC, batch.offsets, options, out_THC,
                       a.lse_TH);
   }
@@ -120,7 +125,7 @@ void block_forward(const Context& context, const Layer& layer, const Batch& batc
 
   rmsnorm_forward(context, a.x_TD, w.attn_norm_D, eps, a.attn_in_TD, a.attn_rstd_T);
   linear_forward(context, a.attn_in_TD, w.w_qkv_PD, {}, w.b_qkv_P, a.qkv_TP);
-  norm_and_rotate(context, layer, batch, a);
+  norm_heads(context, layer, a);
   attend(context, layer, batch, a);
   linear_forward(context, a.attn_TA, w.w_o_DA, {}, layer.sum.bias_of_product(w.b_o_D), a.mid_TD,
                  {.sum_in_eighths = true});
@@ -143,7 +148,10 @@ void block_recompute(const Context& context, const Layer& layer, const Batch& ba
   const LayerWeights& w = layer.weights;
   const float eps = static_cast<float>(layer.config.rms_norm_eps);
   rmsnorm_forward(context, a.x_TD, w.attn_norm_D, eps, a.attn_in_TD, a.attn_rstd_T);
-  if (layer.config.qk_norm != QkNorm::kNone) norm_and_rotate(context, layer, batch, a);
+  if (layer.config.qk_norm != QkNorm::kNone) {
+    norm_heads(context, layer, a);
+    rotate(context, layer, batch, a);
+  }
   rmsnorm_forward(context, a.mid_TD, w.ffn_norm_D, eps, a.ffn_in_TD, a.ffn_rstd_T);
   if (layer.moe()) layer.dispatch.send(context, a.routing, a.ffn_in_TD, a.rows_RD);
   swiglu_forward(context, a.gate_up_R2F, a.act_RF);

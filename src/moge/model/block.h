@@ -12,7 +12,7 @@
 #include "moge/model/activations.h"
 #include "moge/model/seams.h"
 #include "moge/model/weights.h"
-#include "moge/ops/attention.h"
+#include "moge/ops/attention_paged.h"
 #include "moge/ops/elementwise.h"
 
 namespace moge {

@@ -9,7 +9,7 @@
 
 namespace moge::testing {
 namespace {
-constexpr int64_t kPageTokens = 4;
+constexpr int64_t kPageTokens = 16;
 
 /// One sequence and its paged cache, pages in scattered order.
 class Session {
@@ -19,18 +19,16 @@ class Session {
     loaded_ = load_model(context_, find_model(folder.string()), {.dtype = dtype});
     const ModelConfig& c = config();
     const int64_t pages = (c.max_position + kPageTokens - 1) / kPageTokens;
-    const int64_t bytes = pages * kPageTokens * c.kv_width() * size_of(dtype);
     for (int64_t l = 0; l < c.num_layers(); ++l) {
-      memory_.emplace_back(static_cast<size_t>(2 * bytes));
-      caches_.push_back({.k = memory_.back().data(),
-                         .v = memory_.back().data() + bytes,
-                         .dtype = dtype,
+      caches_.push_back({.dtype = dtype,
                          .page_tokens = kPageTokens,
                          .kv_heads = c.num_kv_heads,
                          .head_dim = c.head_dim});
+      memory_.emplace_back(static_cast<size_t>(pages * caches_.back().page_bytes()));
+      caches_.back().data = memory_.back().data();
     }
     for (int64_t p = 0; p < pages; ++p)
-      table_.push_back(static_cast<int32_t>(p * 7 % pages));  // 7 and 64 pages have no divisor
+      table_.push_back(static_cast<int32_t>(p * 7 % pages));  // 7 divides no number of pages here
     const size_t bytes_forward =
         static_cast<size_t>(forward_bytes(c, c.max_position, dtype) + logits_bytes(c, 1, dtype));
     arena_ = std::make_unique<Arena>(bytes_forward);

@@ -44,6 +44,7 @@ int64_t logits_bytes(const ModelConfig& config, int64_t S, DType dtype) {
 
 size_t scratch_bytes(const Context& context, const ModelConfig& c, int64_t T) {
   size_t bytes = attention_scratch_bytes(context, T, c.num_heads, c.num_kv_heads, c.head_dim);
+  bytes = std::max(bytes, paged_attention_scratch_bytes(context, T, c.head_dim));
   for (const ParamTensor& t : list_params(c)) {
     if (t.kind != TensorKind::kMatrix) continue;
     const bool grouped = t.shape.size() == 3;

@@ -31,31 +31,4 @@ void attention_backward(const Context& context, const Tensor& q_THC, const Tenso
 size_t attention_scratch_bytes(const Context& context, int64_t num_tokens, int64_t heads,
                                int64_t kv_heads, int64_t head_dim);
 
-/// One layer's paged KV cache: page p holds `page_tokens` positions; within a page each kv head's
-/// block [page_tokens, C] is contiguous, keys and values apart.
-struct PagedKv {
-  void* k = nullptr;          ///< [pages][N][page_tokens][C]
-  void* v = nullptr;          ///< [pages][N][page_tokens][C]
-  DType dtype = DType::kF32;  ///< kF32 or kBF16
-  int64_t page_tokens = 32;
-  int64_t kv_heads = 0, head_dim = 0;
-};
-
-/// One sequence's share of a step: `num_tokens` new rows whose first stands at absolute position
-/// `first_position`; page_table[i] is the page of positions [i * page_tokens, (i+1) * page_tokens).
-struct SequenceSlice {
-  int64_t first_row = 0, num_tokens = 0, first_position = 0;
-  std::span<const int32_t> page_table;
-};
-
-/// Writes the new rows' keys and values into their pages.
-void kv_write(const Context& context, const Tensor& k_TNC, const Tensor& v_TNC,
-              std::span<const SequenceSlice> sequences, const PagedKv& cache);
-
-/// Attention of the new rows over all cached positions up to their own. Tiles of keys lie at
-/// absolute positions, so a token's bits do not depend on how its prompt was cut or batched.
-void paged_attention(const Context& context, const Tensor& q_THC,
-                     std::span<const SequenceSlice> sequences, const PagedKv& cache,
-                     AttentionOptions options, const Tensor& out_THC);
-
 }  // namespace moge

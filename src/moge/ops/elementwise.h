@@ -38,6 +38,10 @@ void rope_forward(const Context& context, const Tensor& x_THC, const Tensor& pos
                   const RopeTable& table);
 void rope_backward(const Context& context, const Tensor& dx_THC, const Tensor& positions_T,
                    const RopeTable& table);
+/// Parts of it, for ops that rotate on their way: the checks, and rows [begin, end) alone.
+void check_rope(const Tensor& x_THC, const Tensor& positions_T, const RopeTable& table);
+void rope_rows(const Context& context, const Tensor& x_THC, const Tensor& positions_T,
+               const RopeTable& table, int64_t begin, int64_t end, float direction = 1.0f);
 
 /// act_RF = silu(gate) * up where gate_up_R2F holds gate in columns [0, F) and up in [F, 2F).
 void swiglu_forward(const Context& context, const Tensor& gate_up_R2F, const Tensor& act_RF);

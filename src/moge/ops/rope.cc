@@ -4,13 +4,10 @@
 
 namespace moge {
 
-namespace {
-
-void rotate(const Context& context, const Tensor& x_THC, const Tensor& positions_T,
-            const RopeTable& table, float direction) {
+void check_rope(const Tensor& x_THC, const Tensor& positions_T, const RopeTable& table) {
   check(x_THC.rank == 3 && x_THC.dim(2) % 2 == 0, "[rope] x is {}, want [T, H, C] with an even C",
         x_THC);
-  const int64_t T = x_THC.dim(0), H = x_THC.dim(1), half = x_THC.dim(2) / 2;
+  const int64_t T = x_THC.dim(0), half = x_THC.dim(2) / 2;
   const int64_t num_positions = table.cos_PC2.dim(0);
   check_dense(positions_T, {T}, DType::kI32, "rope", "positions");
   check_dense(table.cos_PC2, {num_positions, half}, DType::kF32, "rope", "cos");
@@ -20,16 +17,30 @@ void rotate(const Context& context, const Tensor& x_THC, const Tensor& positions
     check(positions[t] >= 0 && positions[t] < num_positions,
           "[rope] position {} of row {} is outside the {} positions of the table", positions[t], t,
           num_positions);
-  const auto kernel = context.kernels.rope.rotate[type_index(x_THC, "rope")];
-  for_row_blocks(context, T, H * half * 16, [&](int64_t begin, int64_t end) {
-    kernel({.x = rows_to(x_THC, begin),
-            .positions_T = positions + begin,
-            .cos_PC2 = table.cos_PC2.as<float>(),
-            .sin_PC2 = table.sin_PC2.as<float>(),
-            .direction = direction,
-            .T = end - begin,
-            .H = H,
-            .C2 = half});
+}
+
+void rope_rows(const Context& context, const Tensor& x_THC, const Tensor& positions_T,
+               const RopeTable& table, int64_t begin, int64_t end, float direction) {
+  context.kernels.rope.rotate[type_index(x_THC, "rope")]({
+      .x = rows_to(x_THC, begin),
+      .positions_T = positions_T.as<int32_t>() + begin,
+      .cos_PC2 = table.cos_PC2.as<float>(),
+      .sin_PC2 = table.sin_PC2.as<float>(),
+      .direction = direction,
+      .T = end - begin,
+      .H = x_THC.dim(1),
+      .C2 = x_THC.dim(2) / 2,
+  });
+}
+
+namespace {
+
+void rotate(const Context& context, const Tensor& x_THC, const Tensor& positions_T,
+            const RopeTable& table, float direction) {
+  check_rope(x_THC, positions_T, table);
+  const int64_t bytes_per_row = x_THC.dim(1) * x_THC.dim(2) * 8;
+  for_row_blocks(context, x_THC.dim(0), bytes_per_row, [&](int64_t begin, int64_t end) {
+    rope_rows(context, x_THC, positions_T, table, begin, end, direction);
   });
 }
 

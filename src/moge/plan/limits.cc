@@ -13,7 +13,7 @@ int64_t kv_bytes_read(const ModelConfig& c, int64_t element_bytes, int64_t conte
   int64_t positions = 0;
   for (const LayerConfig& layer : c.layers)
     positions += layer.window > 0 ? std::min(layer.window, context) : context;
-  return 2 * c.kv_width() * element_bytes * positions;
+  return kv_bytes_per_token(c, element_bytes) / c.num_layers() * positions;
 }
 
 }  // namespace

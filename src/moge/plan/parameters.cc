@@ -62,7 +62,9 @@ int64_t training_state_bytes(const ParameterCount& count, WeightBytes format) {
 }
 
 int64_t kv_bytes_per_token(const ModelConfig& config, int64_t element_bytes) {
-  return 2 * config.num_layers() * config.kv_width() * element_bytes;
+  const int64_t padded_dim = (config.head_dim + 15) / 16 * 16;
+  const int64_t scale = element_bytes == 1 ? 4 : 0;
+  return 2 * config.num_layers() * config.num_kv_heads * (padded_dim * element_bytes + scale);
 }
 
 }  // namespace moge::plan

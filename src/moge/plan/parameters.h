@@ -35,8 +35,9 @@ int64_t weight_bytes(const ParameterCount& count, WeightBytes format);
 /// gradients and moments are fp32 and every parameter has a bf16 copy: 18.
 int64_t training_state_bytes(const ParameterCount& count, WeightBytes format);
 
-/// Keys and values of one token over all layers. A sliding window bounds the tokens that are kept,
-/// not the bytes of one.
+/// Keys and values of one token over all layers: heads padded to 16 elements of 4 (fp32), 2 (bf16)
+/// or 1 byte (int8, with an fp32 scale for each key and value). A sliding window bounds the tokens
+/// that are kept, not the bytes of one.
 int64_t kv_bytes_per_token(const ModelConfig& config, int64_t element_bytes);
 
 }  // namespace moge::plan

@@ -18,6 +18,7 @@ TEST(Parameters, OfPanguProMoeAreExact) {
   EXPECT_EQ(layer_parameters(config, 0, 64).sum(), 1'467'045'952);
   EXPECT_EQ(expert_parameters(config), 20'643'840);
   EXPECT_EQ(kv_bytes_per_token(config, 2), 196'608);
+  EXPECT_EQ(kv_bytes_per_token(config, 1), 98'304 + 48 * 2 * 8 * 4);  // scales: 3 % more
 }
 
 TEST(Parameters, ActiveOnesAreTheMatricesOfATokenAndTheEmbedding) {

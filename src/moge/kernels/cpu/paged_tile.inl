@@ -1,0 +1,194 @@
+// What attention over a paged cache knows about its lanes, its rows and one tile of keys.
+// C head dim, Cp the same rounded up to 16, L lanes, K keys of a tile.
+#pragma once
+
+#include "moge/kernels/cpu/math.inl"
+#include "moge/kernels/cpu/paged_dot.inl"
+#include "moge/kernels/paged_attention.h"
+
+namespace {
+
+using moge::kernels::kKvSplit;
+using moge::kernels::kPagedLanes;
+using moge::kernels::kPagedTile;
+using moge::kernels::kPageGroup;
+using moge::kernels::KvFormat;
+using moge::kernels::KvLayout;
+using moge::kernels::PagedAttention;
+
+constexpr float kInfinity = __builtin_inff(), kLog2E = 1.44269504088896f;
+constexpr int kGroupsOfTile = kPagedTile / kPageGroup;
+constexpr int kVectorsOfGroup = kPageGroup / kLanes;
+
+struct Iota {
+  alignas(64) int32_t lane[kLanes];
+};
+constexpr Iota make_iota() {
+  Iota iota{};
+  for (int i = 0; i < kLanes; ++i) iota.lane[i] = i;
+  return iota;
+}
+constexpr Iota kIota = make_iota();
+
+/// The lanes of one block.
+struct Lanes {
+  int num;
+  int64_t first_position, last_position;
+  int64_t row[kPagedLanes];
+  int head[kPagedLanes];
+
+  int64_t position(int l) const { return first_position + row[l] - row[0]; }
+  /// Element offset of lane l in an array with `stride` between rows, heads adjacent.
+  int64_t offset(int l, int64_t stride, int head_dim) const {
+    return row[l] * stride + head[l] * head_dim;
+  }
+};
+
+inline Lanes place_lanes(const PagedAttention& a, int64_t first, int num) {
+  Lanes lanes;
+  lanes.num = num;
+  int64_t row = first / a.group;
+  int head = static_cast<int>(first % a.group);
+  lanes.first_position = a.first_position + row;
+  for (int l = 0; l < num; ++l) {
+    lanes.row[l] = row;
+    lanes.head[l] = head;
+    if (++head == a.group) ++row, head = 0;
+  }
+  lanes.last_position = lanes.position(num - 1);
+  return lanes;
+}
+
+/// First key that the lane at `position` sees.
+inline int64_t first_key(const PagedAttention& a, int64_t position) {
+  return a.window > 0 && position >= a.window ? position - a.window + 1 : 0;
+}
+
+/// Groups of 16 keys in one tile: [first, end) are seen by some lane.
+struct Tile {
+  int64_t begin;  ///< position of key 0
+  int first, end;
+  int num_keys;  ///< of the tile's keys from 0 on, those up to the last lane's own
+  const char* block[kGroupsOfTile];
+  int slot[kGroupsOfTile];  ///< of the group's first key in its page
+};
+
+inline Tile place_tile(const PagedAttention& a, const Lanes& lanes, int64_t begin) {
+  Tile tile{.begin = begin, .block = {}, .slot = {}};
+  const int64_t seen = first_key(a, lanes.first_position) - begin;
+  const int64_t left = lanes.last_position + 1 - begin;
+  tile.first = seen > 0 ? static_cast<int>(seen / kPageGroup) : 0;
+  tile.num_keys = left < kPagedTile ? static_cast<int>(left) : kPagedTile;
+  tile.end = (tile.num_keys + kPageGroup - 1) / kPageGroup;
+  for (int g = tile.first; g < tile.end; ++g) {
+    const int64_t position = begin + g * kPageGroup;
+    tile.block[g] = a.blocks + a.page_table[position / a.layout.page_tokens] * a.page_bytes;
+    tile.slot[g] = static_cast<int>(position % a.layout.page_tokens);
+  }
+  return tile;
+}
+
+/// Addresses of a tile's parts in the cache, or of the same tile widened to fp32.
+struct TileAddresses {
+  const char* keys[kPagedTile];  ///< one a vector
+  const char* values[kGroupsOfTile];
+  const float* scales[kGroupsOfTile];  ///< int8: of keys; those of values lie P further
+  int64_t key_step_bytes, value_step_bytes;
+};
+
+inline void find_parts(const KvLayout& layout, const Tile& tile, TileAddresses& at) {
+  const int words_of_values = layout.format == KvFormat::kBF16 ? 2 : 1;  // positions of a step
+  at.key_step_bytes = int64_t{4} * layout.page_tokens;
+  at.value_step_bytes = int64_t{layout.padded_dim()} * layout.element_bytes() * words_of_values;
+  for (int g = tile.first; g < tile.end; ++g) {
+    const char* values = tile.block[g] + layout.half_bytes();
+    at.values[g] = values + tile.slot[g] / words_of_values * at.value_step_bytes;
+    at.scales[g] = reinterpret_cast<const float*>(values + layout.half_bytes()) + tile.slot[g];
+    for (int v = 0; v < kVectorsOfGroup; ++v)
+      at.keys[g * kVectorsOfGroup + v] = tile.block[g] + 4 * (tile.slot[g] + v * kLanes);
+  }
+}
+
+/// Takes consecutive parts of a block of floats.
+class Parts {
+ public:
+  explicit Parts(float* at) : at_(at) {}
+  float* take(int64_t floats) { return (at_ += floats) - floats; }
+
+ private:
+  float* at_;
+};
+
+struct Scratch {
+  Scratch(float* at, int Cp) : Scratch(Parts(at), Cp) {}
+  Scratch(Parts parts, int Cp)
+      : q_LW(parts.take(kPagedLanes * Cp)),
+        s_LK(parts.take(kPagedLanes * kPagedTile)),
+        p_LK2(parts.take(kPagedLanes * kPagedTile / 2)),
+        o_LC(parts.take(kPagedLanes * Cp)),
+        total(parts.take(kPagedLanes * (Cp + 2))),
+        sums_LV(parts.take(kPagedLanes * 16)),
+        max_L(parts.take(kPagedLanes)),
+        factor_L(parts.take(kPagedLanes)),
+        scale_L(parts.take(kPagedLanes)),
+        correction_L(parts.take(kPagedLanes)),
+        keys_CK(parts.take(Cp * kPagedTile)),
+        values_KC(parts.take(kPagedTile * Cp)) {}
+  float* q_LW;   ///< queries as the keys' product wants them, Cp words a lane at most
+  float* s_LK;   ///< scores, then probabilities
+  float* p_LK2;  ///< the same as pairs of bf16, where values are taken so
+  float* o_LC;
+  float* total;
+  float* sums_LV;  ///< sums of probabilities, one vector a lane
+  float *max_L, *factor_L;
+  float* scale_L;       ///< of a lane's scores, to units of log2
+  float* correction_L;  ///< int32 bits (paged_dot.inl)
+  float *keys_CK, *values_KC;
+};
+
+/// row_C[0..Cp) = x[0..C) in fp32, then zeros.
+template <class T>
+void widen_row(const T* x_C, int C, int Cp, float* row_C) {
+  for_vectors(C, [&](int64_t c, auto lanes) { store(row_C + c, load(x_C + c, lanes)); });
+  for (int c = (C + kLanes - 1) / kLanes * kLanes; c < Cp; c += kLanes) store(row_C + c, Vec{});
+}
+inline void widen_row(bool bf16, const void* x, int64_t at, int C, int Cp, float* row_C) {
+  if (bf16)
+    widen_row(static_cast<const BFloat16*>(x) + at, C, Cp, row_C);
+  else
+    widen_row(static_cast<const float*>(x) + at, C, Cp, row_C);
+}
+
+inline float max_lanes(Vec v) {
+#if defined(__clang__) || MOGE_VECTOR_BYTES == 4  // Clang shuffles by constants only
+  float best = v[0];
+  for (int i = 1; i < kLanes; ++i) best = best > v[i] ? best : v[i];
+  return best;
+#else
+#pragma GCC unroll 4
+  for (int width = kLanes / 2; width > 0; width /= 2) {
+    const VecI index = *reinterpret_cast<const VecI*>(kIota.lane) ^ width;
+    v = max(v, __builtin_shuffle(v, index));
+  }
+  return v[0];
+#endif
+}
+
+inline float largest_magnitude(const float* x, int n) {
+  Vec largest{};
+  for (int i = 0; i < n; i += kLanes) {
+    const Vec v = load(x + i);
+    largest = max(max(v, -v), largest);
+  }
+  return max_lanes(largest);
+}
+
+/// Rounds to the nearest integer, ties to even; |x| < 2^22.
+inline int32_t nearest(float x) {
+  const float shifted = x + 12582912.0f;
+  int32_t bits;
+  __builtin_memcpy(&bits, &shifted, sizeof bits);
+  return bits - 0x4b400000;
+}
+
+}  // namespace
