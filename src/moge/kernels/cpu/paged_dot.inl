@@ -57,9 +57,17 @@ struct S8ValuesOp {
   static constexpr int kWords = 1;
   static constexpr int kVectorBytes = kLanes;
   static constexpr int kMaxN = kLanes == 16 ? 4 : 2;
+  // GCC's own conversion of vectors of int8 goes element by element.
   static Parts parts(const char* b) {
-    typedef int8_t Bytes __attribute__((vector_size(kLanes), aligned(1)));
-    return __builtin_convertvector(*reinterpret_cast<const Bytes*>(b), Vec);
+#if MOGE_VECTOR_BYTES == 64
+    const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(b));
+    return __builtin_convertvector((VecI)_mm512_maskz_cvtepi8_epi32(0xffff, bytes), Vec);
+#elif MOGE_VECTOR_BYTES == 32
+    const __m128i bytes = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(b));
+    return __builtin_convertvector((VecI)_mm256_cvtepi8_epi32(bytes), Vec);
+#else
+    return splat(static_cast<float>(static_cast<int8_t>(*b)));
+#endif
   }
   static void apply(Acc& sum, const Parts& b, const float* a) { sum = fma(splat(a[0]), b, sum); }
   static Vec result(const Acc& sum, float) { return sum; }
