@@ -245,7 +245,8 @@ def check_list(page, downloads):
     exported = json.loads(made.read_text())
     assert exported["format"] == "moge.conversations" and len(exported["conversations"]) == count
     page.find("#import-file").send_keys(str(made))
-    page.until("page.conversations.length === arguments[0]", "the import does not arrive", 2 * count)
+    page.until("document.querySelectorAll('#list .open').length === arguments[0]",
+               "the import does not arrive", 2 * count)
     while len(page.all("#list .delete")) > count:
         ActionChains(page.driver).move_to_element(page.find("#list li:last-child")).perform()
         for _ in range(2):  # it asks first
@@ -351,7 +352,8 @@ def check_sizes(page, folder, prompt):
 
 def check_errors(page):
     page.read_logs()
-    unexpected = [e for e in page.errors if "status of 400" not in e["message"]]
+    expected = ("status of 400", "/experts - Failed to load")  # the latter: a server that does not count
+    unexpected = [e for e in page.errors if not any(words in e["message"] for words in expected)]
     assert not unexpected, unexpected
     assert not page.outside, page.outside
 
@@ -363,6 +365,7 @@ def check_key(page, key, prompt):
     page.find("#api-key").send_keys(key, Keys.TAB)
     page.until("page.meta !== null", "the key does not open the server")
     page.press(Keys.ESCAPE)
+    page.defaults()
     text, stats = page.ask(prompt)
     assert text, stats
     assert key not in page.value("JSON.stringify(localStorage)"), "the key is kept"

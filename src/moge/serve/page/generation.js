@@ -52,7 +52,7 @@ class Generation {
   /** The server's own rate at the end: tokens that arrive in one packet seem faster than they were. */
   stats({ tokens, first, last, finish, served_rate }) {
     if (!tokens) return finish && `no tokens · ${finish}`;
-    const rate = served_rate || (last > first ? (tokens - 1) * 1000 / (last - first) : 0);
+    const rate = served_rate || (last - first > 50 ? (tokens - 1) * 1000 / (last - first) : 0);
     return `${tokens} token${tokens === 1 ? "" : "s"}${rate ? ` · ${rate.toFixed(1)} tokens/s` : ""} · first after ${(first - this.start).toFixed(0)} ms` +
            (finish ? ` · ${finish}` : "");
   }

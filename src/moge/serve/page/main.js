@@ -59,7 +59,7 @@ class Page {
     for (const [id, name] of [["side-toggle", "side"], ["map-toggle", "map"], ["colour-toggle", "colours"]])
       $(id).onclick = () => this.toggle(name);
     for (const input of $("form").querySelectorAll("input")) input.onchange = () => this.set_form(input.value);
-    for (const input of $("window").querySelectorAll("input")) input.onchange = () => this.show_experts();
+    for (const input of $("window").querySelectorAll("input")) input.onchange = () => { this.show_experts(); this.refresh_minute(); };
     $("devices").onchange = () => this.show_experts();
     $("theme").onchange = () => { this.panels.theme = $("theme").value; this.apply_panels(); };
     $("system").oninput = () => { this.conversation.system = $("system").value; this.save(this.conversation); };
@@ -195,9 +195,9 @@ class Page {
   async remove(conversation) {
     if (this.generation?.conversation === conversation) this.generation.stop();
     this.conversations = this.conversations.filter(c => c !== conversation);
-    await this.store.remove(conversation.id);
     if (conversation === this.conversation) this.start_new();
     this.sidebar.paint();
+    await this.store.remove(conversation.id);
   }
 
   // ---- asking
@@ -307,8 +307,21 @@ class Page {
   }
 
   async refresh_minute() {
-    if (this.window !== "minute" || document.hidden || !this.panels.map) return;
+    if (this.window !== "minute" || document.hidden || !this.panels.map || !this.meta?.num_experts) return;
+    await this.ask_for_minute();
     this.show_experts();
+  }
+
+  /** GET /experts; a server that does not count is not asked again. */
+  async ask_for_minute() {
+    if (this.no_served_minute) return;
+    const { num_layers, num_experts } = this.meta;
+    try {
+      this.served_minute = served_routing(await get_json("/experts"), num_layers, num_experts, this.minute.sum(num_layers, num_experts));
+    } catch (error) {
+      this.served_minute = null;
+      this.no_served_minute = [404, 501].includes(error.status);
+    }
   }
 }
 

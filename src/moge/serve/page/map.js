@@ -36,7 +36,7 @@ class ExpertMap {
     const { num_experts: E, num_expert_groups: G, num_layers: L } = this.meta, left = 22, top = 20;
     const width = this.canvas.clientWidth - left - 1, gap = Math.min(10, width / (6 * G));
     const cell = Math.max(1, (width - gap * (G - 1)) / E);
-    const height = Math.max(L > 24 ? 7 : 10, Math.min(34, cell * 1.3, 620 / L));
+    const height = Math.max(L > 24 ? 7 : 14, Math.min(34, cell * 1.3, 620 / L));
     return { left, top, gap, cell, height, x: e => left + e * cell + Math.floor(e * G / E) * gap, y: l => top + l * height };
   }
 
@@ -137,9 +137,9 @@ class ExpertMap {
     const sum = list => list.reduce((a, b) => a + b, 0);
     const share = (part, all) => all ? (100 * part / all).toFixed(1) + " %" : "0 %";
     const in_group = sum(rows.subarray(group * per_group, (group + 1) * per_group));
+    const plain = this.routing.plain.subarray(layer * E, (layer + 1) * E);
     return `Layer ${layer}, expert ${expert} (group ${group}, device ${device}): ${rows[expert]} rows, ` +
            `${share(rows[expert], sum(rows))} of the layer, ${share(rows[expert], in_group)} of its group.\n` +
-           (this.routing.plain_known === false ? "" :
-             `Plain top-${this.meta.num_experts_per_tok} would have given it ${this.routing.plain[layer * E + expert]}.`);
+           `Plain top-${this.meta.num_experts_per_tok} would have given it ${share(plain[expert], sum(plain))} of the layer.`;
   }
 }

@@ -110,6 +110,18 @@ class LastMinute {
   }
 }
 
+/** The answer of GET /experts as a Routing; `seen` is what this page knows of plain top-K, if the server does not. */
+function served_routing(answer, layers, experts, seen) {
+  const made = new Routing(layers, experts), known = answer.layers.some(layer => layer.plain_counts);
+  for (const { layer, counts, plain_counts } of answer.layers) {
+    made.rows.set(counts, layer * experts);
+    if (plain_counts) made.plain.set(plain_counts, layer * experts);
+  }
+  if (!known) made.plain = seen.plain;
+  made.tokens = answer.tokens;
+  return made;
+}
+
 /** Numbers of devices that share the experts evenly; whole groups first in mind. */
 function device_choices(meta) {
   const most = Math.max(16, meta.num_expert_groups);
