@@ -199,7 +199,7 @@ def check_settings(page):
     page.set("more", '{"temperature": -1}')
     assert "temperature" in page.ask("Hello")[1], "the server's error is not shown"
     assert page.find(".message.assistant .stats.wrong")
-    page.run("window.fetch = real_fetch")
+    page.run("window.fetch = real_fetch; $('system').value = ''; $('system').oninput()")
     page.defaults()
     return len(wanted)
 
@@ -223,6 +223,8 @@ def check_text_form(page):
     page.ask("In a small")
     page.ask("")  # goes on
     assert page.texts(".message.user .body") == ["In a small", ""] and len(page.all(".message.assistant")) == 2
+    page.press("n", alt=True)
+    page.choose("#form input[value=chat]")
 
 
 def check_list(page, downloads):
@@ -260,6 +262,40 @@ def check_list(page, downloads):
     return count
 
 
+STREAM = """const events = arguments[0].map(choice => "data: " + JSON.stringify({choices: [choice]}) + "\\n\\n");
+    window.real_fetch = window.real_fetch || window.fetch;
+    window.fetch = async () => new Response(events.join("") + "data: [DONE]\\n\\n")"""
+
+
+def check_reasoning(page):
+    """Reasoning is folded away, whether it comes in the text or in a field of its own."""
+    in_text = [{"index": 0, "delta": {"content": text}} for text in ("<thi", "nk>\nfirst *this*", "</th", "ink>\nThe **answer**")]
+    apart = [{"index": 0, "delta": {"reasoning_content": "first *this*"}}, {"index": 0, "delta": {"content": "The **answer**"}}]
+    for choices in (in_text, apart):
+        page.run(STREAM, choices + [{"index": 0, "delta": {}, "finish_reason": "stop"}])
+        page.press("n", alt=True)
+        page.ask("think")
+        folded = page.find(".message.assistant details")
+        assert folded.is_displayed() and not folded.get_attribute("open") and folded.text == "Reasoning", folded.text
+        assert page.find(".message.assistant .body > .markdown").get_attribute("innerHTML") == "<p>The <strong>answer</strong></p>"
+        folded.find_element("css selector", "summary").click()
+        page.settle()
+        assert "first this" in folded.text, folded.text
+    sent = page.value("question(page.conversation, 0).messages.concat([split_reasoning('<think>a</think>b').answer])")
+    assert sent == [{"role": "user", "content": "think"}, "b"], sent
+    page.run("window.fetch = real_fetch")
+
+
+def check_sums(page):
+    """Imbalance by hand: two layers, four experts, two devices."""
+    made = page.run("""const two = {layers: 2, experts: 4}, r = new Routing(1, 4);
+        for (let i = 0; i < 40; i++) r.add([[i < 20 ? 0 : 3, 1]], [[0, 1]]);
+        return [imbalance_of([4, 0, 0, 0, 1, 1, 1, 1], two, 2), imbalance_of([4, 0, 0, 0, 0, 0, 0, 0], two, 4),
+                imbalance_of([0, 0, 0, 0, 0, 0, 0, 0], two, 2), course_of(r, "routed", 2).at(0), course_of(r, "routed", 2).at(27),
+                course_of(r, "routed", 2).at(-1), course_of(r, "plain", 2).at(-1), [...r.rows], r.tokens]""")
+    assert made == [1.5, 4, None, 2, 1.5, 1, 2, [20, 40, 0, 20], 40], made
+
+
 def hostile_conversation(text, i):
     return {"id": f"hostile{i}", "title": text, "system": text, "form": "chat", "created": 1, "updated": 1, "chosen": {},
             "nodes": [{"role": "user", "parent": -1, "text": text},
@@ -291,10 +327,7 @@ def check_hostile(page):
         page.run("page.toggle('colours')")
         assert_nothing_ran(page)
         page.run("page.toggle('colours')")
-        page.run("""const events = arguments[0].match(/[^]{1,5}/g).map(content =>
-            "data: " + JSON.stringify({choices: [{index: 0, delta: {content}}]}) + "\\n\\n");
-            window.real_fetch = window.real_fetch || window.fetch;
-            window.fetch = async () => new Response(events.join("") + "data: [DONE]\\n\\n")""", text)
+        page.run(STREAM, [{"index": 0, "delta": {"content": text[at:at + 5]}} for at in range(0, len(text), 5)])
         page.press("n", alt=True)
         page.ask("hostile")
         assert_nothing_ran(page)
@@ -386,6 +419,8 @@ def check_all(page, folder, downloads, prompt):
     told.append(f"{check_settings(page)} settings reach the request")
     check_logprobs(page)
     check_text_form(page)
+    check_reasoning(page)
+    check_sums(page)
     told.append(f"{check_list(page, downloads)} conversations renamed, found, exported, imported, deleted")
     told.append(f"{check_hostile(page)} hostile texts run nothing")
     check_sizes(page, folder, prompt)
