@@ -176,6 +176,8 @@ def check_settings(page):
               "presence_penalty": ("0.2", .2), "frequency_penalty": ("0.3", .3), "seed": ("12", 12),
               "min_tokens": ("2", 2), "n": ("2", 2), "stop": ("zzz\n\\n\\n\\n", ["zzz", "\n\n\n"]),
               "stop_token_ids": ("3, 4", [3, 4]), "logit_bias": ('{"5": -1}', {"5": -1}), "more": ('{"user": "me"}', None)}
+    forms = {("JSON", ""): {"json_object": True}, ("choices", "a\nb"): {"choice": ["a", "b"]}, ("regular expression", "a+"): {"regex": "a+"},
+             ("JSON Schema", '{"type": "null"}'): {"json": {"type": "null"}}, ("GBNF grammar", "root ::= x"): {"grammar": "root ::= x"}}
     page.press("n", alt=True)
     page.press("s", alt=True)
     assert page.find("#settings").is_displayed()
@@ -186,6 +188,9 @@ def check_settings(page):
     assert "Top-p must be a number from 0.01 to 1" == page.texts("#settings-error")[0], page.texts("#settings-error")
     page.set("top_p", "0.9")
     assert page.texts("#settings-error") == [""]
+    for (form, text), sent in forms.items():
+        made = page.value("sampling_fields({form: arguments[0], form_text: arguments[1]})", form, text)
+        assert made == {"structured_outputs": sent}, made
     page.press(Keys.ESCAPE)
     page.run("""window.bodies = []; window.real_fetch = window.fetch;
         window.fetch = (path, options) => { bodies.push(options.body && JSON.parse(options.body)); return real_fetch(path, options); }""")
@@ -201,7 +206,7 @@ def check_settings(page):
     assert page.find(".message.assistant .stats.wrong")
     page.run("window.fetch = real_fetch; $('system').value = ''; $('system').oninput()")
     page.defaults()
-    return len(wanted)
+    return len(wanted) + len(forms)
 
 
 def check_logprobs(page):

@@ -15,12 +15,16 @@ const kSettings = [
   number("min_tokens", "Shortest answer, tokens", { min: 0, step: 1 }, "min_tokens"),
   number("n", "Answers at once", { min: 1, max: 16, step: 1 }, "n"),
   number("alternatives", "Logprobs: alternatives", { min: 0, max: 20, step: 1 }, "top_logprobs, with Logprobs on"),
+  { name: "skip_special_tokens", label: "Show control tokens", kind: "checkbox", sends: false, hint: "skip_special_tokens" },
   { name: "ignore_eos", label: "Go on after the end token", kind: "checkbox", hint: "ignore_eos" },
   { name: "stop", label: "Stop strings, one a line", kind: "lines", hint: "stop; \\n stands for a line break" },
   { name: "stop_token_ids", label: "Stop tokens", kind: "ids", hint: "stop_token_ids: 13, 42" },
   { name: "logit_bias", label: "Logit bias", kind: "json", hint: "logit_bias: {\"42\": -5}" },
+  { name: "form", label: "Form of the answer", kind: "select", hint: "structured_outputs",
+    choices: ["any text", "JSON", "JSON Schema", "regular expression", "choices", "GBNF grammar"] },
+  { name: "form_text", label: "The schema, expression, choices or grammar", kind: "text", hint: "choices: one a line" },
   { name: "more", label: "Further fields of the request", kind: "json",
-    hint: "a JSON object, say {\"response_format\": {\"type\": \"json_object\"}}" },
+    hint: "a JSON object, say {\"chat_template_kwargs\": {\"enable_thinking\": false}}" },
 ];
 const kDefaults = { max_tokens: "400", temperature: "0.7", alternatives: "5" };
 
@@ -35,7 +39,9 @@ function number_of(setting, text) {
 
 const setting_readers = {
   number: number_of,
-  checkbox: (setting, value) => value === "on" || undefined,
+  checkbox: (setting, value) => value === "on" ? setting.sends ?? true : undefined,
+  select: (setting, value) => value,
+  text: (setting, value) => value,
   lines: (setting, text) => text.split("\n").filter(l => l).map(l => l.replaceAll("\\n", "\n")),
   ids: (setting, text) => text.split(/[\s,]+/).filter(w => w).map(w => number_of({ ...setting, min: 0, step: 1 }, w)),
   json(setting, text) {
@@ -56,8 +62,22 @@ function sampling_fields(values) {
     const value = setting_readers[setting.kind](setting, text);
     if (value !== undefined) fields[setting.name] = value;
   }
-  const { more, ...rest } = fields;
-  return { ...rest, ...more };
+  const { more, form, form_text = "", ...rest } = fields;
+  return { ...rest, ...form_fields(form, form_text), ...more };
+}
+
+const wide_kinds = ["lines", "json", "text"];
+
+/** vLLM's structured_outputs. */
+function form_fields(form, text) {
+  const by_form = {
+    "JSON": () => ({ json_object: true }),
+    "JSON Schema": () => ({ json: setting_readers.json({ label: "The schema" }, text) }),
+    "regular expression": () => ({ regex: text }),
+    "choices": () => ({ choice: setting_readers.lines({}, text) }),
+    "GBNF grammar": () => ({ grammar: text }),
+  };
+  return by_form[form] ? { structured_outputs: by_form[form]() } : {};
 }
 
 /** Small things that last: settings, open panels, the theme. */
@@ -81,9 +101,10 @@ class SettingsDialog {
   }
 
   field(setting) {
-    const wide = ["lines", "json"].includes(setting.kind);
-    const input = element(wide ? "textarea" : "input", { id: "set-" + setting.name });
+    const wide = wide_kinds.includes(setting.kind), tag = wide ? "textarea" : setting.choices ? "select" : "input";
+    const input = element(tag, { id: "set-" + setting.name });
     if (wide) input.rows = 2;
+    else if (setting.choices) input.append(...setting.choices.map(choice => element("option", {}, choice)));
     else input.type = setting.kind === "ids" ? "text" : setting.kind;
     for (const limit of ["min", "max", "step"]) if (setting[limit] !== undefined) input[limit] = setting[limit];
     input.oninput = () => this.take();
@@ -92,9 +113,9 @@ class SettingsDialog {
   }
 
   set(values) {
-    for (const { name, kind } of kSettings)
+    for (const { name, kind, choices } of kSettings)
       if (kind === "checkbox") $("set-" + name).checked = values[name] === "on";
-      else $("set-" + name).value = values[name] || "";
+      else $("set-" + name).value = values[name] || choices?.[0] || "";
     this.take();
   }
 
