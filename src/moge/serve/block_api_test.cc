@@ -166,7 +166,7 @@ TEST_F(Server, AnswersMessagesWholeAndStreamed) {
 TEST_F(Server, AnswersResponsesAndToolsOverSockets) {
   use_template();
   const std::string fields =
-      R"({"max_output_tokens":10,"temperature":0,"logit_bias":{"97":100},"input":"hi")";
+      R"({"max_output_tokens":10,"temperature":0,"logit_bias":{"64":100},"input":"hi")";
   const json whole = body_of(post("/v1/responses", fields + "}"));
   ASSERT_EQ(whole["status"], "incomplete") << whole;
   const std::string streamed = post("/v1/responses", fields + R"(,"stream":true})");
@@ -183,7 +183,7 @@ TEST_F(Server, AnswersResponsesAndToolsOverSockets) {
   EXPECT_EQ(last["response"]["output"][0]["content"][0]["text"], text);
   EXPECT_EQ(whole["output"][0]["content"][0]["text"], text);
   const std::string tools =
-      R"({"messages":[{"role":"user","content":"x"}],"max_tokens":3,"logit_bias":{"97":100},)"
+      R"({"messages":[{"role":"user","content":"x"}],"max_tokens":3,"logit_bias":{"64":100},)"
       R"("tools":[{"type":"function","function":{"name":"f"}}]})";
   EXPECT_EQ(body_of(post("/v1/chat/completions", tools))["error"]["param"], "tools");
   service_->tool_form = find_tool_form("hermes");

@@ -138,8 +138,8 @@ ResponsesRequest parse_responses_request(std::string_view text) {
   refuse_missing_features(body, {"previous_response_id", "background", "conversation", "prompt"});
   Json chat = Json::object();
   for (const char* same :
-       {"model", "temperature", "top_p", "top_k", "stream", "seed", "ignore_eos", "stop",
-        "parallel_tool_calls", "cache_salt", "priority", "chat_template_kwargs"})
+       {"model", "temperature", "top_p", "top_k", "stream", "seed", "ignore_eos", "logit_bias",
+        "stop", "parallel_tool_calls", "cache_salt", "priority", "chat_template_kwargs"})
     if (const Json* value = find(body, same)) chat[same] = *value;
   if (find(body, "max_output_tokens"))
     chat["max_tokens"] = read_integer_between(body, "max_output_tokens", 1, 1, 1 << 24);
