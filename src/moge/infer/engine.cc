@@ -28,6 +28,12 @@ bool contains(const std::vector<int32_t>& ids, int32_t id) {
   return std::find(ids.begin(), ids.end(), id) != ids.end();
 }
 
+int64_t num_rows(const std::vector<StepSlice>& slices) {
+  int64_t rows = 0;
+  for (const StepSlice& slice : slices) rows += static_cast<int64_t>(slice.ids.size());
+  return rows;
+}
+
 /// The first of the step's rows whose logits are wanted.
 int64_t first_wanted(const Sequence& s) {
   const int64_t end = s.computed + s.rows;
@@ -71,6 +77,7 @@ struct Engine::State {
   void step();
   void compute();
   bool take_rows(Sequence& s, int64_t first_row, int64_t first_logits);
+  void pool_hidden(Sequence& s, int64_t first_row);
   void report_prompt(Sequence& s, std::span<const float> logits_V, int64_t row);
   bool take_sample(Sequence& s, std::span<float> logits_V, int64_t row, bool& draft_was_right);
   void choose(Sequence& s, std::span<float> logits_V);
@@ -202,7 +209,8 @@ bool Engine::State::receive() {
     }
   }
   for (auto& s : arrived) {
-    const bool asks_nothing = s->request.sampling.max_tokens == 0 && s->request.prompt_logprobs < 0;
+    const bool asks_nothing = s->request.sampling.max_tokens == 0 &&
+                              s->request.prompt_logprobs < 0 && !s->request.want_embedding;
     if (asks_nothing) {
       finish(*s, FinishReason::kLength);
     } else {
@@ -244,6 +252,7 @@ void Engine::State::compute() {
   }
   if (slices.empty()) return;
   runner.step(slices);
+  if (options.observer) options.observer->on_step(runner, num_rows(slices));
   int64_t row = 0, logits = 0;
   for (auto& s : scheduler.running()) {
     if (s->rows == 0) continue;
@@ -259,6 +268,7 @@ void Engine::State::compute() {
 bool Engine::State::take_rows(Sequence& s, int64_t first_row, int64_t first_logits) {
   const int64_t start = s.computed, end = start + s.rows, wanted = first_wanted(s);
   count_prompt(s, end);
+  if (s.request.want_embedding) pool_hidden(s, first_row);
   bool goes_on = true;
   for (int64_t at = wanted; at < end && goes_on; ++at) {
     const std::span<float> logits_V = runner.logits(first_logits + at - wanted);
@@ -278,6 +288,16 @@ bool Engine::State::take_rows(Sequence& s, int64_t first_row, int64_t first_logi
   if (s.computed < s.length) return true;
   finish(s, FinishReason::kLength);  // nothing but the prompt was asked for
   return false;
+}
+
+/// Adds the step's rows; after a preemption they come again, from the cache or computed anew.
+void Engine::State::pool_hidden(Sequence& s, int64_t first_row) {
+  const int64_t first = std::max(s.computed, s.prompt_pooled);
+  const int64_t end = std::min(s.computed + s.rows, s.prompt_tokens());
+  if (first >= end) return;
+  s.hidden_D.resize(static_cast<size_t>(runner.config().hidden_size));
+  runner.add_hidden(first_row + first - s.computed, end - first, s.hidden_D);
+  s.prompt_pooled = end;
 }
 
 void Engine::State::report_prompt(Sequence& s, std::span<const float> logits_V, int64_t row) {
@@ -358,7 +378,8 @@ void Engine::State::finish(Sequence& s, FinishReason reason, std::string error, 
                      .cached_tokens = s.cached_tokens,
                      .queue_s = seconds_between(s.arrived, admission),
                      .prompt_s = seconds_between(admission, first),
-                     .decode_s = seconds_between(first, now)});
+                     .decode_s = seconds_between(first, now),
+                     .embedding = s.embedding()});
   std::lock_guard lock(mutex);
   if (--unfinished == 0) idle.notify_all();
 }

@@ -35,6 +35,7 @@ struct FinishEvent {
   int64_t prompt_tokens = 0, output_tokens = 0;
   int64_t cached_tokens = 0;  ///< of the prompt, not computed because the cache had them
   double queue_s = 0, prompt_s = 0, decode_s = 0;
+  std::vector<float> embedding;  ///< empty unless asked for
 
   double prompt_tok_s() const;  ///< 0 where nothing was timed
   double decode_tok_s() const;  ///< of the tokens after the first, which the prompt's step gave
@@ -58,15 +59,25 @@ struct Request {
   std::vector<int32_t> prompt;  ///< at least one token
   SamplingParams sampling;
   bool want_experts = false;
-  int prompt_logprobs = -1;  ///< alternatives reported with each prompt token; -1: no report
-  int64_t priority = 0;      ///< lower goes first; equals in order of arrival
-  std::string cache_salt;    ///< requests share cached prefixes with those of the same salt only
+  int prompt_logprobs = -1;     ///< alternatives reported with each prompt token; -1: no report
+  bool want_embedding = false;  ///< the mean of the prompt's last hidden states, at the end
+  int64_t priority = 0;         ///< lower goes first; equals in order of arrival
+  std::string cache_salt;       ///< requests share cached prefixes with those of the same salt only
   /// Structured output; null: any token. One per answer (clone()), shared because a request may be
   /// copied on its way to the engine. With it an end token always ends the answer.
   std::shared_ptr<TokenConstraint> constraint;
 };
 
 using RequestId = uint64_t;
+
+class ModelRunner;
+
+/// Sees every step on the engine's thread, before its tokens are sampled: it must be quick.
+class StepObserver {
+ public:
+  virtual ~StepObserver() = default;
+  virtual void on_step(const ModelRunner& runner, int64_t rows) = 0;
+};
 
 struct EngineOptions {
   int64_t max_model_len = 0;             ///< 0 = the model's max_position_embeddings
@@ -75,6 +86,7 @@ struct EngineOptions {
   int64_t max_queue = 4096;              ///< waiting requests; one more is refused
   bool enable_prefix_caching = true;
   SpeculationOptions speculation;
+  StepObserver* observer = nullptr;  ///< must outlive the engine; null: nobody looks
 };
 
 /// Grow while requests run; counted since the start unless said otherwise.
@@ -93,8 +105,6 @@ class QueueFull : public Error {
  public:
   using Error::Error;
 };
-
-class ModelRunner;
 
 class Engine {
  public:

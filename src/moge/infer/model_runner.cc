@@ -153,6 +153,22 @@ std::span<float> ModelRunner::logits(int64_t i) {
   return std::span(s.logits).subspan(static_cast<size_t>(i % s.options.max_sequences) * V, V);
 }
 
+void ModelRunner::add_hidden(int64_t first_row, int64_t rows, std::span<double> sum_D) {
+  State& s = *state_;
+  const ModelConfig& config = s.model.config;
+  const int64_t D = config.hidden_size;
+  for (int64_t done = 0; done < rows; done += s.options.max_sequences) {
+    const int64_t count = std::min(s.options.max_sequences, rows - done);
+    const ArenaScope scope(s.workspace);
+    const Tensor final_SD = Tensor::of(s.workspace.allocate<float>(count * D), {count, D});
+    rmsnorm_forward(s.context, s.x_TD.rows(first_row + done, first_row + done + count),
+                    s.model.weights.final_norm_D, static_cast<float>(config.rms_norm_eps), final_SD,
+                    {});
+    for (int64_t i = 0; i < count * D; ++i)
+      sum_D[static_cast<size_t>(i % D)] += static_cast<double>(final_SD.as<float>()[i]);
+  }
+}
+
 std::span<const int32_t> ModelRunner::experts(int64_t row) const {
   const auto per_row = static_cast<size_t>(state_->experts_per_row());
   return std::span<const int32_t>(state_->experts)

@@ -48,6 +48,9 @@ class ModelRunner {
   /// computed it; then those that plain top-K without groups would have taken (-1: not asked).
   std::span<const int32_t> experts(int64_t row) const;
 
+  /// Adds the last hidden states, as the final norm leaves them, of rows of the step.
+  void add_hidden(int64_t first_row, int64_t rows, std::span<double> sum_D);
+
   const ModelConfig& config() const;
   const RunnerOptions& options() const;
   /// Bytes of one page over all layers.

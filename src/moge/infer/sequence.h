@@ -50,6 +50,13 @@ struct Sequence {
     tokens.push_back(token);
     return false;
   }
+  /// The mean of the hidden states pooled so far; empty where none were wanted.
+  std::vector<float> embedding() const {
+    std::vector<float> mean_D;
+    for (double sum : hidden_D)
+      mean_D.push_back(static_cast<float>(sum / static_cast<double>(prompt_pooled)));
+    return mean_D;
+  }
   void drop_drafts() { tokens.resize(static_cast<size_t>(length)); }
 
   RequestId id;
@@ -63,7 +70,9 @@ struct Sequence {
   int64_t cached_tokens = 0;    // of the prompt, found in the cache at its admission
   int64_t prompt_counted = 0;   // prompt tokens that the counters have seen
   int64_t prompt_reported = 0;  // prompt rows whose log-probabilities the sink has
-  bool preempted = false;       // at least once
+  int64_t prompt_pooled = 0;    // prompt rows whose hidden states hidden_D sums up
+  std::vector<double> hidden_D;
+  bool preempted = false;  // at least once
   Sample sample;
   Clock::time_point arrived = Clock::now(), admitted{}, first_token{};
 };
