@@ -64,12 +64,14 @@ ModelSession::ModelSession(const EngineChoice& choice, Run& run)
           .page_tokens = choice.block_size,
           .num_pages = pages,
           .kv_dtype = kv_dtype});
+  experts_ = std::make_unique<infer::ExpertRecorder>(loaded_.model.config);
   engine_ = std::make_unique<infer::Engine>(
       *runner_, infer::EngineOptions{.max_model_len = choice.max_model_len,
                                      .max_num_seqs = choice.max_num_seqs,
                                      .max_num_batched_tokens = choice.max_num_batched_tokens,
                                      .enable_prefix_caching = choice.enable_prefix_caching,
-                                     .speculation = speculation(choice)});
+                                     .speculation = speculation(choice),
+                                     .observer = experts_.get()});
 }
 
 }  // namespace moge

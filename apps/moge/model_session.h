@@ -7,6 +7,7 @@
 
 #include "format_option.h"
 #include "moge/infer/engine.h"
+#include "moge/infer/expert_recorder.h"
 #include "moge/infer/model_runner.h"
 #include "moge/model/load.h"
 #include "moge/text/chat_template.h"
@@ -72,6 +73,7 @@ class ModelSession {
     return chat_template_ ? &*chat_template_ : nullptr;
   }
   infer::Engine& engine() { return *engine_; }
+  infer::ExpertRecorder& experts() { return *experts_; }
   const Model& model() const { return loaded_.model; }
   int64_t weight_bytes() const { return loaded_.weight_bytes(); }
 
@@ -81,6 +83,7 @@ class ModelSession {
   std::unique_ptr<Tokenizer> tokenizer_;
   std::optional<text::ChatTemplate> chat_template_;
   std::unique_ptr<infer::ModelRunner> runner_;
+  std::unique_ptr<infer::ExpertRecorder> experts_;
   std::unique_ptr<infer::Engine> engine_;
 };
 

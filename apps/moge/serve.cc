@@ -1,6 +1,7 @@
 // moge serve: the model behind an OpenAI-style HTTP API, with a page to watch it.
 #include "moge/serve/http_server.h"
 
+#include <algorithm>
 #include <chrono>
 #include <string>
 #include <thread>
@@ -9,6 +10,8 @@
 #include "cli.h"
 #include "commands.h"
 #include "model_session.h"
+#include "moge/serve/open_files.h"
+#include "moge/serve/status_log.h"
 
 namespace moge {
 
@@ -21,6 +24,8 @@ struct ServeOptions {
   std::vector<std::string> api_keys;
   std::string tool_call_parser = "auto", reasoning_parser = "none";
   bool enable_auto_tool_choice = false;
+  int64_t max_connections = 0;
+  double log_stats_interval_s = 5;
 
   void visit(FieldList& v) {
     engine.visit(v);
@@ -38,7 +43,19 @@ struct ServeOptions {
       "for vLLM's users: a server with a tool-call parser lets the model choose anyway");
     v("reasoning-parser", reasoning_parser, "how the model marks its reasoning")
         .one_of({"none", "qwen3", "deepseek_r1", "pangu"});
-    v("max-connections", server.max_connections, "clients at once").at_least(1);
+    v("max-connections", max_connections, "clients at once; 0: as many as open files allow")
+        .at_least(0);
+    v("uds", server.uds, "path of a Unix socket to listen on, in place of --host and --port")
+        .called("PATH");
+    v("ssl-keyfile", server.ssl_keyfile, "PEM file of the key: HTTPS").called("FILE");
+    v("ssl-certfile", server.ssl_certfile, "PEM file of the certificate and its chain")
+        .called("FILE");
+    v("keep-alive-timeout", server.keep_alive_timeout_s, "seconds between two requests")
+        .at_least(0.1);
+    v("log-requests", server.log_requests, "a line for each request, without its texts");
+    v("log-stats-interval", log_stats_interval_s,
+      "seconds between two lines of throughput; 0: none")
+        .at_least(0);
     v("request-timeout", server.header_timeout_s, "seconds for a request to arrive").at_least(0.1);
     v("write-timeout", server.write_timeout_s, "seconds for a client to take a piece of an answer")
         .at_least(0.1);
@@ -53,15 +70,34 @@ const serve::ToolForm* choose_tool_form(const ServeOptions& options,
   return chat_template ? serve::tool_form_of_template(chat_template->source()) : nullptr;
 }
 
-void serve_until_stopped(serve::HttpServer& server, const StopFlag& stop) {
+void serve_until_stopped(serve::HttpServer& server, const ServeOptions& options,
+                         const infer::Engine& engine, const Run& run) {
+  using Clock = std::chrono::steady_clock;
+  const StopFlag& stop = run.stop();
   std::thread network([&server] { server.run(); });
-  while (!stop.requested()) std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  serve::StatusLog status;
+  auto last = Clock::now();
+  while (!stop.requested()) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    const double seconds = std::chrono::duration<double>(Clock::now() - last).count();
+    if (options.log_stats_interval_s == 0 || seconds < options.log_stats_interval_s) continue;
+    last = Clock::now();
+    if (const auto line = status.line(engine.stats(), seconds)) run.note(*line);
+  }
+  run.note(fmt::format("stopping: {} requests run, they have {} s", engine.stats().running,
+                       options.server.drain_timeout_s));
   server.stop();
   network.join();
 }
 
+std::string address_of(const serve::ServerOptions& options, int port) {
+  if (!options.uds.empty()) return options.uds;
+  return fmt::format("{}://{}:{}", options.ssl_keyfile.empty() ? "http" : "https", options.host,
+                     port);
+}
+
 void serve_model(ServeOptions& options, Run& run) {
-  StopFlag& stop = run.stop();
+  run.stop();  // from here on a signal lets requests end
   run.note(fmt::format("loading {} (kernels {}, {} threads)", options.engine.model, run.table().isa,
                        run.num_threads()));
   ModelSession session(options.engine, run);
@@ -75,13 +111,18 @@ void serve_model(ServeOptions& options, Run& run) {
       .api_keys = options.api_keys,
       .isa = std::string(run.table().isa),
       .tool_form = choose_tool_form(options, session.chat_template()),
-      .reasoning_form = serve::find_reasoning_form(options.reasoning_parser)};
+      .reasoning_form = serve::find_reasoning_form(options.reasoning_parser),
+      .experts = &session.experts()};
+  const int64_t room = serve::connections_for(serve::raise_open_file_limit());
+  options.server.max_connections =
+      options.max_connections > 0 ? std::min(options.max_connections, room) : room;
+  options.server.log = [&run](const std::string& line) { run.note(line); };
   serve::HttpServer server(service, options.server);
   run.note(fmt::format("{}: {:.1f} MB of weights, context {}", service.model_name,
                        static_cast<double>(session.weight_bytes()) / 1e6,
                        session.engine().max_model_len()));
-  run.note(fmt::format("serving at http://{}:{}", options.server.host, server.port()));
-  serve_until_stopped(server, stop);
+  run.note("serving at " + address_of(options.server, server.port()));
+  serve_until_stopped(server, options, session.engine(), run);
   run.note("stopped");
 }
 

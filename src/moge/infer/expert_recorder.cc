@@ -66,6 +66,8 @@ ExpertRecorder::ExpertRecorder(const ModelConfig& config)
   for (int64_t i = 0; i < kSpans; ++i) spans_.push_back(std::make_unique<Span>(layers_, experts_));
 }
 
+ExpertRecorder::~ExpertRecorder() = default;
+
 void ExpertRecorder::open_span(int64_t number) {
   for (int64_t n = std::max(span_number_ + 1, number - kSpans + 1); n <= number; ++n)
     spans_[static_cast<size_t>(n % kSpans)]->clear();

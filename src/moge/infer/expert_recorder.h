@@ -32,6 +32,7 @@ struct ExpertLoad {
 class ExpertRecorder final : public StepObserver {
  public:
   explicit ExpertRecorder(const ModelConfig& config);
+  ~ExpertRecorder() override;
 
   /// On the engine's thread, after each step.
   void on_step(const ModelRunner& runner, int64_t rows) override;

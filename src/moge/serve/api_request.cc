@@ -140,7 +140,10 @@ json with_plain_content(json messages) {
 }  // namespace
 
 CompletionRequest parse_completion_request(std::string_view text) {
-  const json body = parse_body(text);
+  return completion_request_of(parse_body(text));
+}
+
+CompletionRequest completion_request_of(const json& body) {
   refuse_missing_features(
       body, {"echo", "suffix", "response_format", "guided_json", "guided_regex", "guided_choice",
              "guided_grammar", "structured_outputs", "prompt_logprobs"});

@@ -71,6 +71,7 @@ constexpr size_t kMaxBodyBytes = size_t{16} << 20;
 /// All throw ApiError: 400 with the field's name for what is wrong, 501 for a feature that this
 /// server does not have.
 CompletionRequest parse_completion_request(std::string_view body);
+CompletionRequest completion_request_of(const nlohmann::ordered_json& body);
 ChatRequest parse_chat_request(std::string_view body);
 ChatRequest chat_request_of(const nlohmann::ordered_json& body);
 TextRequest parse_text_request(std::string_view body);

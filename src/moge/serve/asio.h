@@ -5,7 +5,7 @@
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
-#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/generic/stream_protocol.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
@@ -15,6 +15,9 @@ namespace moge::serve {
 
 namespace asio = boost::asio;
 namespace beast = boost::beast;
+
+/// A connected TCP or Unix socket.
+using Socket = asio::generic::stream_protocol::socket;
 
 /// co_await something(into(error)): the error instead of an exception.
 inline auto into(beast::error_code& error) {

@@ -139,8 +139,9 @@ TEST(ResponsesApi, WritesEveryKindOfItem) {
 
 TEST_F(Server, AnswersMessagesWholeAndStreamed) {
   use_template();
-  const std::string fields = R"({"model":"tiny","max_tokens":10,"temperature":0,"ignore_eos":true,)"
-                             R"("messages":[{"role":"user","content":"hi"}])";
+  const std::string fields =
+      R"({"model":"tiny","max_tokens":10,"temperature":0,"logit_bias":{"64":100},)"
+      R"("messages":[{"role":"user","content":"hi"}])";
   const json whole = body_of(post("/v1/messages", fields + "}"));
   ASSERT_EQ(whole["type"], "message") << whole;
   EXPECT_EQ(whole["stop_reason"], "max_tokens");

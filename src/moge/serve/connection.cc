@@ -1,16 +1,17 @@
 #include "moge/serve/connection.h"
 
-#include <sys/socket.h>
+#include <poll.h>
 
+#include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/write.hpp>
-#include <boost/beast/http/chunk_encode.hpp>
 #include <boost/beast/http/empty_body.hpp>
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/read.hpp>
-#include <boost/beast/http/serializer.hpp>
 #include <boost/beast/http/write.hpp>
+#include <sstream>
 #include <utility>
 
+#include "moge/core/error.h"
 #include "moge/serve/api_error.h"
 #include "moge/serve/api_request.h"
 
@@ -20,29 +21,97 @@ namespace {
 
 constexpr uint32_t kMaxHeaderBytes = 64 << 10;
 constexpr const char* kServerName = "moge";
+constexpr size_t kFirstRead = 1024;  // an idle connection holds as much
+constexpr std::chrono::milliseconds kLookAgain{200};
 
 beast::string_view view(std::string_view text) { return {text.data(), text.size()}; }
 
+std::string header_text(const http::response_header<>& header) {
+  std::ostringstream out;
+  out << header;
+  return std::move(out).str();
+}
+
+/// The other side has closed, or broken, the connection; bytes may still wait to be read.
+bool has_left(int socket) {
+  pollfd look{.fd = socket, .events = POLLRDHUP, .revents = 0};
+  return poll(&look, 1, 0) > 0;
+}
+
 }  // namespace
 
-Connection::Connection(asio::ip::tcp::socket socket, Timeouts timeouts)
+Connection::Connection(Socket socket, Timeouts timeouts, asio::ssl::context* tls)
     : stream_(std::move(socket)), timeouts_(timeouts) {
-  beast::error_code ignored;
+  beast::error_code ignored;  // a Unix socket has no such option
   stream_.socket().set_option(asio::ip::tcp::no_delay(true), ignored);
+  if (tls) tls_.emplace(stream_, *tls);
+}
+
+asio::awaitable<bool> Connection::handshake() {
+  beast::error_code error;
+  stream_.expires_after(timeouts_.header);
+  if (tls_) co_await tls_->async_handshake(asio::ssl::stream_base::server, into(error));
+  co_return !error;
+}
+
+asio::awaitable<beast::error_code> Connection::wait_for_bytes() {
+  beast::error_code error;
+  if (buffer_.size() > 0) co_return error;
+  stream_.expires_after(timeouts_.idle);
+  const auto space = buffer_.prepare(kFirstRead);
+  size_t got = 0;
+  if (tls_) {
+    got = co_await tls_->async_read_some(space, into(error));
+  } else {
+    got = co_await stream_.async_read_some(space, into(error));
+  }
+  buffer_.commit(got);
+  co_return error;
+}
+
+template <class Parser>
+asio::awaitable<beast::error_code> Connection::read_message(Parser& parser) {
+  stream_.expires_after(timeouts_.header);
+  beast::error_code error;
+  if (tls_) {
+    co_await http::async_read_header(*tls_, buffer_, parser, into(error));
+  } else {
+    co_await http::async_read_header(stream_, buffer_, parser, into(error));
+  }
+  if (!error && parser.get()[http::field::expect] == "100-continue")
+    co_await write("HTTP/1.1 100 Continue\r\n\r\n");
+  if (error || parser.is_done()) co_return error;
+  stream_.expires_after(timeouts_.header);
+  if (tls_) {
+    co_await http::async_read(*tls_, buffer_, parser, into(error));
+  } else {
+    co_await http::async_read(stream_, buffer_, parser, into(error));
+  }
+  co_return error;
+}
+
+asio::awaitable<bool> Connection::write(std::string bytes) {
+  stream_.expires_after(timeouts_.write);
+  beast::error_code error;
+  if (tls_) {
+    co_await asio::async_write(*tls_, asio::buffer(bytes), into(error));
+  } else {
+    co_await asio::async_write(stream_, asio::buffer(bytes), into(error));
+  }
+  if (error) keep_alive_ = false;
+  co_return !error;
 }
 
 asio::awaitable<std::optional<HttpRequest>> Connection::read() {
+  beast::error_code error = co_await wait_for_bytes();
+  if (error) {
+    keep_alive_ = false;
+    co_return std::nullopt;
+  }
   http::request_parser<http::string_body> parser;
   parser.body_limit(kMaxBodyBytes);
   parser.header_limit(kMaxHeaderBytes);
-  stream_.expires_after(timeouts_.header);
-  beast::error_code error;
-  co_await http::async_read_header(stream_, buffer_, parser, into(error));
-  if (!error && parser.get()[http::field::expect] == "100-continue") {
-    const std::string_view go = "HTTP/1.1 100 Continue\r\n\r\n";
-    co_await asio::async_write(stream_, asio::buffer(go), into(error));
-  }
-  if (!error) co_await http::async_read(stream_, buffer_, parser, into(error));
+  error = co_await read_message(parser);
   version_ = parser.get().version();
   keep_alive_ = !error && parser.get().keep_alive();
   head_ = parser.get().method() == http::verb::head;
@@ -70,11 +139,10 @@ asio::awaitable<void> Connection::send(int status, std::string_view content_type
   response.keep_alive(keep_alive_);
   response.body() = std::move(body);
   response.prepare_payload();
-  if (head_) response.body().clear();  // Content-Length stays
-  stream_.expires_after(timeouts_.write);
-  beast::error_code error;
-  co_await http::async_write(stream_, response, into(error));
-  if (error) keep_alive_ = false;
+  status_ = status;
+  std::string bytes = header_text(response);
+  if (!head_) bytes += response.body();
+  co_await write(std::move(bytes));
 }
 
 asio::awaitable<void> Connection::send_preflight() {
@@ -86,10 +154,8 @@ asio::awaitable<void> Connection::send_preflight() {
                "Authorization, Content-Type, X-Api-Key, *");
   response.set(http::field::access_control_max_age, "86400");
   response.keep_alive(keep_alive_);
-  stream_.expires_after(timeouts_.write);
-  beast::error_code error;
-  co_await http::async_write(stream_, response, into(error));
-  if (error) keep_alive_ = false;
+  status_ = 204;
+  co_await write(header_text(response));
 }
 
 asio::awaitable<void> Connection::begin_events() {
@@ -100,56 +166,73 @@ asio::awaitable<void> Connection::begin_events() {
   response.set(http::field::access_control_allow_origin, "*");
   response.keep_alive(keep_alive_);
   response.chunked(true);
-  http::response_serializer<http::empty_body> serializer(response);
-  stream_.expires_after(timeouts_.write);
-  beast::error_code error;
-  co_await http::async_write_header(stream_, serializer, into(error));
-  if (error) keep_alive_ = false;
+  status_ = 200;
+  co_await write(header_text(response));
 }
 
 asio::awaitable<bool> Connection::event(std::string_view data, std::string_view name) {
   std::string text;
   if (!name.empty()) text.append("event: ").append(name).append("\n");
   text.append("data: ").append(data).append("\n\n");
-  stream_.expires_after(timeouts_.write);
-  beast::error_code error;
-  co_await asio::async_write(stream_, http::make_chunk(asio::buffer(text)), into(error));
-  if (error) keep_alive_ = false;
-  co_return !error;
+  co_return co_await write(fmt::format("{:x}\r\n{}\r\n", text.size(), text));
 }
 
-asio::awaitable<void> Connection::end_events() {
-  stream_.expires_after(timeouts_.write);
-  beast::error_code error;
-  co_await asio::async_write(stream_, http::make_chunk_last(), into(error));
-  if (error) keep_alive_ = false;
+asio::awaitable<void> Connection::end_events() { co_await write("0\r\n\r\n"); }
+
+/// Looks whenever the socket has something to read, and, where that stays unread (a next request,
+/// or TLS's goodbye), every now and then.
+struct Connection::Watch::Look : std::enable_shared_from_this<Look> {
+  Look(Socket& socket_in, std::function<void()> gone_in)
+      : socket(socket_in), again(socket_in.get_executor()), gone(std::move(gone_in)) {}
+
+  void wait() {
+    socket.async_wait(Socket::wait_read, [self = shared_from_this()](beast::error_code error) {
+      if (!error) self->look();
+    });
+  }
+  void look() {
+    if (over) return;
+    if (has_left(socket.native_handle())) return gone();
+    again.expires_after(kLookAgain);
+    again.async_wait([self = shared_from_this()](beast::error_code error) {
+      if (!error) self->look();
+    });
+  }
+
+  Socket& socket;
+  asio::steady_timer again;
+  std::function<void()> gone;
+  bool over = false;
+};
+
+Connection::Watch::Watch(Socket& socket, std::function<void()> gone)
+    : socket_(socket), look_(std::make_shared<Look>(socket, std::move(gone))) {
+  look_->wait();
+}
+
+void Connection::Watch::end() {
+  if (std::exchange(look_->over, true)) return;
+  look_->gone = nullptr;
+  look_->again.cancel();
+  beast::error_code ignored;
+  socket_.cancel(ignored);
 }
 
 std::shared_ptr<Connection::Watch> Connection::watch(std::function<void()> gone) {
   stream_.expires_never();
-  auto guard = std::make_shared<Watch>(stream_);
-  auto& socket = stream_.socket();
-  socket.async_wait(
-      asio::ip::tcp::socket::wait_read,
-      [shared = guard->shared_, gone = std::move(gone), &socket](beast::error_code error) {
-        if (shared->over || error) return;
-        char byte;
-        const ssize_t got = recv(socket.native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-        // Bytes of a next request may wait; the end of the stream or an error means it has left.
-        if (got == 0 || (got < 0 && errno != EAGAIN)) gone();
-      });
-  return guard;
+  return std::make_shared<Watch>(stream_.socket(), std::move(gone));
 }
 
-void Connection::Watch::end() {
-  if (std::exchange(shared_->over, true)) return;
+asio::awaitable<void> Connection::part() {
+  if (!tls_) co_return;
   beast::error_code ignored;
-  stream_.socket().cancel(ignored);
+  stream_.expires_after(std::chrono::seconds(1));
+  co_await tls_->async_shutdown(into(ignored));
 }
 
 void Connection::close() {
   beast::error_code ignored;
-  stream_.socket().shutdown(asio::ip::tcp::socket::shutdown_both, ignored);
+  stream_.socket().shutdown(Socket::shutdown_both, ignored);
   stream_.socket().close(ignored);
 }
 

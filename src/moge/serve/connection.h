@@ -3,8 +3,10 @@
 
 #include "moge/serve/asio.h"  // before Boost's own
 
+#include <boost/asio/ssl/context.hpp>
+#include <boost/asio/ssl/stream.hpp>
+#include <boost/beast/core/basic_stream.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
-#include <boost/beast/core/tcp_stream.hpp>
 #include <boost/beast/http/message.hpp>
 #include <boost/beast/http/string_body.hpp>
 #include <chrono>
@@ -21,12 +23,18 @@ namespace http = boost::beast::http;
 using HttpRequest = http::request<http::string_body>;
 
 struct Timeouts {
-  std::chrono::milliseconds header, write;
+  std::chrono::milliseconds idle;    ///< between two requests
+  std::chrono::milliseconds header;  ///< for a request to arrive, from its first byte on
+  std::chrono::milliseconds write;   ///< for a client to take a piece of an answer
 };
 
 class Connection {
  public:
-  Connection(asio::ip::tcp::socket socket, Timeouts timeouts);
+  /// `tls`: null for plain text; must outlive the connection.
+  Connection(Socket socket, Timeouts timeouts, asio::ssl::context* tls);
+
+  /// Agrees on TLS, if it is used; false when that failed.
+  asio::awaitable<bool> handshake();
 
   /// The next request; nothing when the client has left. A request that is no HTTP or larger than
   /// kMaxBodyBytes is answered here (400, 413) and ends the connection.
@@ -50,31 +58,40 @@ class Connection {
   std::shared_ptr<Watch> watch(std::function<void()> gone);
 
   bool keep_alive() const { return keep_alive_; }
-  bool head_request() const { return head_; }
+  int status() const { return status_; }  ///< of the last answer
+  /// Says goodbye in TLS, if it is used. close() afterwards.
+  asio::awaitable<void> part();
   void close();
 
  private:
-  beast::tcp_stream stream_;
+  using Stream = beast::basic_stream<asio::generic::stream_protocol>;
+
+  asio::awaitable<beast::error_code> wait_for_bytes();
+  template <class Parser>
+  asio::awaitable<beast::error_code> read_message(Parser& parser);
+  asio::awaitable<bool> write(std::string bytes);
+
+  Stream stream_;
+  std::optional<asio::ssl::stream<Stream&>> tls_;
   beast::flat_buffer buffer_;
   Timeouts timeouts_;
   unsigned version_ = 11;
+  int status_ = 0;
   bool keep_alive_ = false, head_ = false;
 };
 
 /// Ends the watch at its destruction.
 class Connection::Watch {
  public:
-  explicit Watch(beast::tcp_stream& stream) : stream_(stream) {}
+  Watch(Socket& socket, std::function<void()> gone);
   ~Watch() { end(); }
   void end();
 
  private:
   friend class Connection;
-  struct Shared {
-    bool over = false;
-  };
-  beast::tcp_stream& stream_;
-  std::shared_ptr<Shared> shared_ = std::make_shared<Shared>();
+  struct Look;
+  Socket& socket_;
+  std::shared_ptr<Look> look_;
 };
 
 }  // namespace moge::serve

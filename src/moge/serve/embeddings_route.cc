@@ -69,9 +69,8 @@ asio::awaitable<void> embeddings(const Service& service, Connection& connection,
   service.check_model(request.model);
   std::vector<infer::Request> wanted;
   for (const Prompt& input : request.inputs) {
-    infer::Request one{.prompt = service.tokens_of(input),
-                       .want_embedding = true,
-                       .cache_salt = unique_salt()};
+    infer::Request one{
+        .prompt = service.tokens_of(input), .want_embedding = true, .cache_salt = unique_salt()};
     if (one.prompt.empty()) throw ApiError(400, "input has an entry without a token", "input");
     one.sampling.max_tokens = 0;
     wanted.push_back(std::move(one));

@@ -12,8 +12,7 @@ using Json = nlohmann::ordered_json;
 namespace {
 
 infer::ExpertRecorder& recorder_of(const Service& service) {
-  if (!service.experts)
-    throw ApiError(501, "this server does not count what its experts do");
+  if (!service.experts) throw ApiError(501, "this server does not count what its experts do");
   return *service.experts;
 }
 

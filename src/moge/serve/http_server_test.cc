@@ -83,7 +83,7 @@ TEST_F(Server, WantsOneOfItsKeys) {
 
 TEST_F(Server, CountsWhatItDoes) {
   post("/v1/completions", R"({"prompt":"abc","max_tokens":5,"ignore_eos":true})");
-  engine_->drain();
+  settle();
   const std::string text = get("/metrics");
   EXPECT_EQ(status_of(text), 200);
   EXPECT_NE(text.find("Content-Type: text/plain; version=0.0.4"), std::string::npos);
@@ -109,7 +109,7 @@ TEST_F(Server, AFullQueueIsSaidAndLeavesNothingBehind) {
   EXPECT_EQ(status_of(refused), 429) << refused;
   EXPECT_NE(refused.find("Retry-After: "), std::string::npos);
   EXPECT_EQ(body_of(refused)["error"]["code"], "queue_full");
-  engine_->drain();
+  settle();
   EXPECT_LT(engine_->stats().output_tokens, 128 * 90 / 8);  // cancelled, not computed to the end
   EXPECT_EQ(status_of(post("/v1/completions", R"({"prompt":"x","max_tokens":1})")), 200);
 }
@@ -203,7 +203,7 @@ TEST_F(Server, AClientThatVanishesFreesItsPages) {
                 R"({"prompt":"x","max_tokens":90,"stream":true,"ignore_eos":true})");
     EXPECT_NE(client.read_some().find("200 OK"), std::string::npos);
   }
-  engine_->drain();
+  settle();
   EXPECT_EQ(status_of(get("/health")), 200);
   EXPECT_EQ(engine_->stats().running, 0);
 }

@@ -23,7 +23,8 @@ CompletionRequest openai_request(const Json& body) {
   same.erase("max_tokens");
   if (const int64_t tokens = read_integer(body, "n_predict", -1); tokens >= 0)
     same["max_tokens"] = tokens;
-  if (const int64_t n = read_integer_between(body, "n_probs", 0, 0, 20); n > 0) same["logprobs"] = n;
+  if (const int64_t n = read_integer_between(body, "n_probs", 0, 0, 20); n > 0)
+    same["logprobs"] = n;
   if (read_integer(body, "seed", -1) == -1) same.erase("seed");
   if (find(body, "temperature") == nullptr) same["temperature"] = 0.8;  // llama.cpp's default
   CompletionRequest request = completion_request_of(same);

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "moge/core/error.h"
+#include "moge/serve/expert_stats.h"
 #include "moge/serve/service.h"
 
 namespace moge::serve {
@@ -48,8 +49,16 @@ void write_vllm(std::string& out, const infer::EngineStats& stats, const Metrics
   gauge("vllm:num_requests_waiting", "Requests in the queue.", static_cast<double>(stats.waiting));
   gauge("vllm:kv_cache_usage_perc", "Part of the KV pages in use; 1 is all.",
         static_cast<double>(stats.pages_used) / pages);
-  counter("vllm:prompt_tokens_total", "Prompt tokens of ended requests.", stats.prompt_tokens);
-  counter("vllm:generation_tokens_total", "Output tokens of ended requests.", stats.output_tokens);
+  counter("vllm:prompt_tokens_total", "Prompt tokens computed or found in the cache.",
+          stats.prompt_tokens);
+  counter("vllm:generation_tokens_total", "Output tokens.", stats.output_tokens);
+  counter("vllm:prefix_cache_queries_total", "Prompt tokens looked up in the prefix cache.",
+          stats.prefix_queries);
+  counter("vllm:prefix_cache_hits_total", "Prompt tokens found there.", stats.prefix_hits);
+  counter("vllm:num_preemptions_total", "Requests put back to make room.", stats.preemptions);
+  counter("vllm:spec_decode_num_draft_tokens_total", "Tokens guessed.", stats.drafted_tokens);
+  counter("vllm:spec_decode_num_accepted_tokens_total", "Guesses that were right.",
+          stats.accepted_tokens);
   write_head(out, "vllm:request_success_total", "counter", "Requests answered, by reason of end.");
   out += fmt::format("vllm:request_success_total{{{},finished_reason=\"stop\"}} {}\n", labels,
                      metrics.stopped);
@@ -59,6 +68,12 @@ void write_vllm(std::string& out, const infer::EngineStats& stats, const Metrics
                                     "From a request's arrival to its first token.", labels);
   metrics.inter_token_latency.write(out, "vllm:inter_token_latency_seconds",
                                     "Between two tokens of a request.", labels);
+  metrics.queue_time.write(out, "vllm:request_queue_time_seconds",
+                           "From a request's arrival to its first step.", labels);
+  metrics.prefill_time.write(out, "vllm:request_prefill_time_seconds",
+                             "From a request's first step to its first token.", labels);
+  metrics.decode_time.write(out, "vllm:request_decode_time_seconds",
+                            "From a request's first token to its end.", labels);
   metrics.e2e_latency.write(out, "vllm:e2e_request_latency_seconds",
                             "From a request's arrival to its end.", labels);
 }
@@ -67,10 +82,23 @@ void write_llama(std::string& out, const infer::EngineStats& stats) {
   const auto one = [&](const char* name, const char* type, const char* help, int64_t value) {
     write_one(out, name, type, help, {}, static_cast<double>(value));
   };
-  one("llamacpp:prompt_tokens_total", "counter", "Prompt tokens of ended requests.",
+  one("llamacpp:prompt_tokens_total", "counter", "Prompt tokens computed or found in the cache.",
       stats.prompt_tokens);
-  one("llamacpp:tokens_predicted_total", "counter", "Output tokens of ended requests.",
-      stats.output_tokens);
+  one("llamacpp:tokens_predicted_total", "counter", "Output tokens.", stats.output_tokens);
+  const auto seconds = [&](const char* name, const char* type, const char* help, double value) {
+    write_one(out, name, type, help, {}, value);
+  };
+  const auto rate = [](int64_t count, double s) {
+    return s > 0 ? static_cast<double>(count) / s : 0.0;
+  };
+  seconds("llamacpp:prompt_seconds_total", "counter", "Time of steps with prompt tokens.",
+          stats.prompt_s);
+  seconds("llamacpp:tokens_predicted_seconds_total", "counter", "Time of steps without.",
+          stats.decode_s);
+  seconds("llamacpp:prompt_tokens_seconds", "gauge", "Prompt tokens per second of such steps.",
+          rate(stats.prompt_tokens, stats.prompt_s));
+  seconds("llamacpp:predicted_tokens_seconds", "gauge", "Output tokens per second of steps.",
+          rate(stats.output_tokens, stats.prompt_s + stats.decode_s));
   one("llamacpp:n_decode_total", "counter", "Steps of the engine.", stats.steps);
   one("llamacpp:requests_processing", "gauge", "Requests in the step.", stats.running);
   one("llamacpp:requests_deferred", "gauge", "Requests in the queue.", stats.waiting);
@@ -104,6 +132,7 @@ std::string metrics_text(const Service& service) {
   std::string out;
   write_vllm(out, stats, *service.metrics, labels);
   write_llama(out, stats);
+  if (service.experts) write_expert_metrics(out, *service.experts, labels);
   write_one(out, "moge:build_info", "gauge", "The program and the instruction set it uses.",
             fmt::format("version=\"{}\",isa=\"{}\"", MOGE_VERSION, escaped(service.isa)), 1);
   return out;

@@ -28,6 +28,7 @@ class Histogram {
 
 struct Metrics {
   Histogram time_to_first_token, inter_token_latency, e2e_latency;
+  Histogram queue_time, prefill_time, decode_time;
   int64_t stopped = 0, at_length = 0;  ///< requests that ended so
 };
 

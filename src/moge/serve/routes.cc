@@ -11,7 +11,10 @@
 #include "moge/serve/api_error.h"
 #include "moge/serve/api_request.h"
 #include "moge/serve/chat_routes.h"
+#include "moge/serve/embeddings_route.h"
+#include "moge/serve/expert_routes.h"
 #include "moge/serve/generate_route.h"
+#include "moge/serve/llama_route.h"
 #include "moge/serve/text_routes.h"
 
 namespace moge {
@@ -69,6 +72,10 @@ std::optional<Json> text_answer(const Service& service, std::string_view path,
       {"/v1/models", model_list},
       {"/props", props},
       {"/slots", slots},
+      {"/experts", experts},
+      {"/start_expert_distribution_record", start_expert_record},
+      {"/stop_expert_distribution_record", stop_expert_record},
+      {"/dump_expert_distribution_record", dump_expert_record},
       {"/version", [](const Service&) { return version_info(); }},
       {"/ping", [](const Service&) { return Json::object(); }},
       {"/health",
@@ -80,7 +87,8 @@ std::optional<Json> text_answer(const Service& service, std::string_view path,
        }}};
   for (const auto& [name, show] : kGets) {
     if (path != name) continue;
-    if (path != "/ping" || request.method() != http::verb::post) require_get(request);
+    const bool either = path == "/ping" || path.ends_with("_record");  // as their models do
+    if (!either || request.method() != http::verb::post) require_get(request);
     return show(service);
   }
   return {};
@@ -91,10 +99,9 @@ using Generate = asio::awaitable<void> (*)(const Service&, Connection&, const st
 /// Answers that take the engine; null for other paths.
 Generate generating(std::string_view path) {
   static constexpr std::pair<std::string_view, Generate> kAll[] = {
-      {"/v1/completions", completions},
-      {"/v1/chat/completions", chat_completions},
-      {"/v1/messages", messages},
-      {"/v1/responses", responses}};
+      {"/v1/completions", completions}, {"/v1/chat/completions", chat_completions},
+      {"/v1/messages", messages},       {"/v1/responses", responses},
+      {"/v1/embeddings", embeddings},   {"/completion", llama_completion}};
   for (const auto& [name, generate] : kAll)
     if (path == name) return generate;
   return nullptr;

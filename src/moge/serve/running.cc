@@ -11,9 +11,24 @@ Running::Running(const Service& service, const GenerateRequest& request,
     : service_(service),
       queue_(std::make_shared<EventQueue<Event>>(std::move(executor))),
       skip_special_(request.skip_special_tokens) {
+  std::vector<infer::Request> requests;
+  for (const std::vector<int32_t>& prompt : prompts)
+    for (int i = 0; i < request.n; ++i)
+      requests.push_back(service.make_request(request, prompt, i));
+  start_all(std::move(requests));
+}
+
+Running::Running(const Service& service, std::vector<infer::Request> requests,
+                 asio::any_io_executor executor)
+    : service_(service),
+      queue_(std::make_shared<EventQueue<Event>>(std::move(executor))),
+      skip_special_(true) {
+  start_all(std::move(requests));
+}
+
+void Running::start_all(std::vector<infer::Request> requests) {
   try {
-    for (const std::vector<int32_t>& prompt : prompts)
-      for (int i = 0; i < request.n; ++i) start(service.make_request(request, prompt, i));
+    for (infer::Request& request : requests) start(std::move(request));
   } catch (...) {  // the queue is full, say: what has been queued must not run for nobody
     leave();
     throw;
@@ -64,6 +79,9 @@ void Running::count_end(const infer::FinishEvent& finish) {
   const double first = finish.queue_s + finish.prompt_s;
   if (finish.output_tokens > 0) metrics.time_to_first_token.observe(first);
   metrics.e2e_latency.observe(first + finish.decode_s);
+  metrics.queue_time.observe(finish.queue_s);
+  metrics.prefill_time.observe(finish.prompt_s);
+  metrics.decode_time.observe(finish.decode_s);
 }
 
 asio::awaitable<std::optional<std::vector<Answer>>> collect(Running& running) {

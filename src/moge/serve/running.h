@@ -38,6 +38,9 @@ class Running {
   /// `request.n` answers for each prompt. Throws what Service::submit throws; then none runs.
   Running(const Service& service, const GenerateRequest& request,
           std::vector<std::vector<int32_t>> prompts, asio::any_io_executor executor);
+  /// One answer for each of the engine's requests.
+  Running(const Service& service, std::vector<infer::Request> requests,
+          asio::any_io_executor executor);
   ~Running() { leave(); }
   Running(const Running&) = delete;
   Running& operator=(const Running&) = delete;
@@ -49,6 +52,7 @@ class Running {
   asio::awaitable<Event> next();
 
  private:
+  void start_all(std::vector<infer::Request> requests);
   void leave();
   void count_piece(const Event& event);
   void count_end(const infer::FinishEvent& finish);

@@ -9,6 +9,7 @@
 
 #include "moge/config/model_config.h"
 #include "moge/infer/engine.h"
+#include "moge/infer/expert_recorder.h"
 #include "moge/infer/text_sink.h"
 #include "moge/serve/api_request.h"
 #include "moge/serve/metrics.h"
@@ -35,6 +36,7 @@ struct Service {
   std::string isa;                                ///< of the kernels, for /metrics
   const ToolForm* tool_form = nullptr;            ///< of --tool-call-parser; null: none
   const ReasoningForm* reasoning_form = nullptr;  ///< of --reasoning-parser; null: none
+  infer::ExpertRecorder* experts = nullptr;       ///< null: what they do is not counted
   std::shared_ptr<Metrics> metrics = std::make_shared<Metrics>();
   std::time_t created = std::time(nullptr);
 

@@ -1,6 +1,7 @@
 #include "moge/serve/status_log.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "moge/core/error.h"
 

@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -76,17 +77,20 @@ class Server : public testing::Test {
     runner_ = std::make_unique<infer::ModelRunner>(
         pool_, kernels::choose_table(), loaded_.model,
         infer::RunnerOptions{.max_tokens = 64, .max_sequences = 8, .num_pages = 32});
+    experts_.emplace(loaded_.model.config);
     engine_ =
         std::make_unique<infer::Engine>(*runner_, infer::EngineOptions{.max_model_len = kContext,
                                                                        .max_num_seqs = 8,
                                                                        .max_num_batched_tokens = 64,
-                                                                       .max_queue = 24});
+                                                                       .max_queue = 24,
+                                                                       .observer = &*experts_});
     service_ = std::make_unique<Service>(Service{.model_name = "tiny",
                                                  .config = loaded_.model.config,
                                                  .tokenizer = *tokenizer_,
                                                  .chat_template = nullptr,
                                                  .engine = *engine_,
-                                                 .max_num_seqs = 8});
+                                                 .max_num_seqs = 8,
+                                                 .experts = &*experts_});
     server_ = std::make_unique<HttpServer>(*service_, ServerOptions{.port = 0});
     network_ = std::thread([this] { server_->run(); });
   }
@@ -107,6 +111,12 @@ class Server : public testing::Test {
     return client.read_all();
   }
 
+  /// Until nothing runs and the engine has counted its last step.
+  void settle() const {
+    engine_->drain();
+    for (int i = 0; i < 200 && engine_->stats().running > 0; ++i)
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
   /// The data of each server-sent event of a response.
   static std::vector<json> events_of(const std::string& response) {
     std::vector<json> events;
@@ -126,6 +136,7 @@ class Server : public testing::Test {
   LoadedModel loaded_;
   std::unique_ptr<Tokenizer> tokenizer_;
   std::unique_ptr<infer::ModelRunner> runner_;
+  std::optional<infer::ExpertRecorder> experts_;
   std::unique_ptr<infer::Engine> engine_;
   std::optional<text::ChatTemplate> template_;
   std::unique_ptr<Service> service_;
