@@ -72,7 +72,8 @@ struct GmmBlock {
   const uint8_t* panels;
   int num_panels;
   uint8_t* unpacked;    ///< s4 with more than one tile: units * kGmmUnitBytes8 bytes; else unused
-  const uint8_t* next;  ///< read soon after this block; may be null
+  const uint8_t* next;  ///< weights read soon after this block; may be null
+  const GmmRows* next_rows;  ///< rows packed right after this block; may be null
 
   GmmStore store;
   void* y;            ///< first row, first low column

@@ -66,11 +66,15 @@ QuantScheme Packer::scheme_of(const WeightSource& source, const ParamTensor& t) 
 
 Weight Packer::describe(const WeightSource& source, const ParamTensor& t) const {
   const bool grouped = t.shape.size() == 3;
-  return {.format = format_of(scheme_of(source, t)),
-          .dtype = options_.dtype,
-          .experts = grouped ? t.shape[0] : 1,
-          .n = t.shape[grouped],
-          .k = t.shape[grouped + 1]};
+  Weight weight = {.format = format_of(scheme_of(source, t)),
+                   .dtype = options_.dtype,
+                   .experts = grouped ? t.shape[0] : 1,
+                   .n = t.shape[grouped],
+                   .k = t.shape[grouped + 1]};
+  const bool gate_up = t.in_layer == &LayerParams::w_gate_up_E2FD ||
+                       t.in_layer == &LayerParams::w_shared_gate_up_2SD;
+  weight.paired = gate_up && weight.quantized();  // for expert_mlp_forward
+  return weight;
 }
 
 int64_t Packer::stored_bytes(const WeightSource& source, const ParamTensor& t) const {

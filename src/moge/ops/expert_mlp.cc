@@ -225,6 +225,14 @@ void check_routing(const ExpertRouting& r, int64_t T, int64_t E) {
 
 }  // namespace
 
+bool takes_expert_mlp(const ExpertWeights& w) {
+  const auto takes = [](const Weight& gate_up, const Weight& down) {
+    return !gate_up || (gate_up.paired && gate_up.quantized() && down.format == gate_up.format);
+  };
+  return (w.gate_up_E2FD || w.shared_gate_up_2SD) && takes(w.gate_up_E2FD, w.down_EDF) &&
+         takes(w.shared_gate_up_2SD, w.shared_down_DS);
+}
+
 void expert_mlp_forward(const Context& context, const ExpertWeights& weights,
                         const ExpertRouting& routing, const Tensor& x_TD, const Tensor& out_TD) {
   const int64_t T = x_TD.dim(0), D = x_TD.dim(1);

@@ -23,7 +23,7 @@ struct ExpertRouting {
 };
 
 /// Whether these weights are packed for expert_mlp_forward.
-inline bool takes_expert_mlp(const Weight& gate_up) { return gate_up.paired; }
+bool takes_expert_mlp(const ExpertWeights& weights);
 
 /// out_TD (fp32) = sum over slots of weights_TK * down_e(silu(gate_e x) * up_e x), inside each
 /// group in slot order, then pairwise over the groups, plus the shared expert (times its gate).

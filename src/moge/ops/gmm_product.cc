@@ -17,7 +17,7 @@ namespace {
 // Few rows: the work is reading weights, so tasks are even pieces of memory. More rows: a task's
 // panels stay in a worker's second-level cache (1 or 2 MiB a core) while blocks of rows pass by.
 constexpr int64_t kFewRowsBytes = 128 << 10;
-constexpr int64_t kPanelsBytes = 512 << 10;
+constexpr int64_t kPanelsBytes = 1 << 20;
 constexpr int64_t kRowsBytes = 256 << 10;
 constexpr int64_t kMinTiles = 4, kMaxTiles = 18;  // of a block of rows
 constexpr int64_t kTasksPerThread = 4;
@@ -150,23 +150,28 @@ void run_task(const GmmKernels& gmm, const GmmProduct& p, const GmmTask& task, c
                     .high = static_cast<int>(w.paired ? w.n / 2 : kGmmHalf),
                     .bias = p.bias ? p.bias + column : nullptr,
                     .accumulate = p.accumulate};
+  const auto piece = [&](int64_t i) { return task.row_begin + rows * i / pieces; };
+  const auto rows_of = [&](int64_t i) {
+    const int64_t begin = piece(i), x_row = p.index ? 0 : begin;
+    return kernels::GmmRows{.values = p.x.values + x_row * p.x.stride,
+                            .stride = p.x.stride,
+                            .scales = p.x.scales + x_row,
+                            .sums = p.x.sums + x_row * kernels::gmm_groups(w.k),
+                            .index = p.index ? p.index + begin : nullptr,
+                            .rows = static_cast<int>(piece(i + 1) - begin),
+                            .k = w.k,
+                            .int4 = block.int4};
+  };
   for (int64_t i = 0; i < pieces; ++i) {
-    const int64_t begin = task.row_begin + rows * i / pieces;
-    block.rows = static_cast<int>(task.row_begin + rows * (i + 1) / pieces - begin);
-    const int64_t x_row = p.index ? 0 : begin;
-    gmm.pack_rows({.values = p.x.values + x_row * p.x.stride,
-                   .stride = p.x.stride,
-                   .scales = p.x.scales + x_row,
-                   .sums = p.x.sums + x_row * kernels::gmm_groups(w.k),
-                   .index = p.index ? p.index + begin : nullptr,
-                   .rows = block.rows,
-                   .k = w.k,
-                   .int4 = block.int4},
-                  scratch.rows);
-    block.y = static_cast<char*>(p.y) + (begin * p.y_stride + column) * element(p);
+    const auto rows_now = rows_of(i);
+    gmm.pack_rows(rows_now, scratch.rows);
+    block.rows = rows_now.rows;
+    block.y = static_cast<char*>(p.y) + (piece(i) * p.y_stride + column) * element(p);
     block.next = i + 1 < pieces ? block.panels
                  : next         ? panels_at(p, next->expert, next->panel_begin)
                                 : nullptr;
+    const auto rows_next = rows_of(std::min(i + 1, pieces - 1));
+    block.next_rows = i + 1 < pieces ? &rows_next : nullptr;
     gmm.multiply(block);
   }
 }
