@@ -73,7 +73,7 @@ TEST(Constraint, AnEndTokenEndsTheAnswerEvenWhenEosIsToBeIgnored) {
       recite(test, std::make_shared<Recital>(std::vector<int32_t>{40, 7, kEos}, false), 0);
   EXPECT_EQ(answer.ids, (std::vector<int32_t>{40, 7}));
   EXPECT_EQ(answer.finish.reason, FinishReason::kStop);
-  EXPECT_EQ(answer.finish.stop_id, kEos);
+  EXPECT_EQ(answer.finish.stop.id, kEos);
 }
 
 TEST(Constraint, AMaskWithoutATokenFailsThatRequestAlone) {

@@ -82,7 +82,7 @@ struct Engine::State {
   bool take_sample(Sequence& s, std::span<float> logits_V, int64_t row, bool& draft_was_right);
   void choose(Sequence& s, std::span<float> logits_V);
   bool ends_at(const Sequence& s, int32_t id) const;
-  void finish(Sequence& s, FinishReason reason, std::string error = {}, int32_t stop_id = -1);
+  void finish(Sequence& s, FinishReason reason, std::string error = {}, const Sample& stop = {});
   void fail_running(const std::string& error);
   void leave_queue(int64_t count);
   void count_prompt(Sequence& s, int64_t computed);
@@ -108,7 +108,8 @@ struct Engine::State {
   std::vector<std::unique_ptr<Sequence>> inbox;
   std::vector<RequestId> cancelled;
   RequestId next_id = 1;
-  int64_t queued = 0, unfinished = 0;
+  int64_t queued = 0;
+  bool at_rest = true;  // the engine's thread has nothing to do
   bool stopping = false;
 
   std::thread thread;
@@ -169,7 +170,7 @@ RequestId Engine::State::submit(Request request, std::shared_ptr<Sink> sink) {
   inbox.push_back(std::make_unique<Sequence>(id, std::move(request), std::move(sink), pool,
                                              options.speculation.num_speculative_tokens));
   ++queued;
-  ++unfinished;
+  at_rest = false;
   Counters::set(counters.queued, queued);
   changed.notify_all();
   return id;
@@ -200,6 +201,10 @@ bool Engine::State::receive() {
   {
     std::unique_lock lock(mutex);
     const bool busy = scheduler.num_running() + scheduler.num_waiting() > 0;
+    if (!busy && inbox.empty()) {
+      at_rest = true;
+      idle.notify_all();
+    }
     changed.wait(lock, [&] { return stopping || busy || !inbox.empty() || !cancelled.empty(); });
     arrived.swap(inbox);
     left.swap(cancelled);
@@ -222,6 +227,7 @@ bool Engine::State::receive() {
     if (const auto s = scheduler.remove(id)) finish(*s, FinishReason::kCancelled);
   if (!left.empty()) count_present();  // there may be no step that would
   left.clear();
+  Counters::set(counters.running, scheduler.num_running());
   return true;
 }
 
@@ -344,7 +350,7 @@ bool Engine::State::take_sample(Sequence& s, std::span<float> logits_V, int64_t 
   draft_was_right = s.append(s.sample.id);
   Counters::add(counters.output_tokens, 1);
   if (ends_at(s, s.sample.id)) {
-    finish(s, FinishReason::kStop, {}, s.sample.id);
+    finish(s, FinishReason::kStop, {}, s.sample);
     return false;
   }
   const std::span<const int32_t> experts =
@@ -361,7 +367,8 @@ bool Engine::State::take_sample(Sequence& s, std::span<float> logits_V, int64_t 
   return true;
 }
 
-void Engine::State::finish(Sequence& s, FinishReason reason, std::string error, int32_t stop_id) {
+void Engine::State::finish(Sequence& s, FinishReason reason, std::string error,
+                           const Sample& stop) {
   const auto now = Clock::now();
   const bool was_admitted = s.admitted != Clock::time_point{};
   const auto admission = was_admitted ? s.admitted : now;
@@ -371,7 +378,7 @@ void Engine::State::finish(Sequence& s, FinishReason reason, std::string error, 
   Counters::set(counters.pages_used, pool.num_used());
   if (!was_admitted) leave_queue(1);
   s.sink->on_finish({.reason = reason,
-                     .stop_id = stop_id,
+                     .stop = stop,
                      .error = std::move(error),
                      .prompt_tokens = s.prompt_tokens(),
                      .output_tokens = s.output_tokens(),
@@ -380,8 +387,6 @@ void Engine::State::finish(Sequence& s, FinishReason reason, std::string error, 
                      .prompt_s = seconds_between(admission, first),
                      .decode_s = seconds_between(first, now),
                      .embedding = s.embedding()});
-  std::lock_guard lock(mutex);
-  if (--unfinished == 0) idle.notify_all();
 }
 
 /// A step has failed: what it was to compute is lost, and so is what the cache promised.
@@ -438,7 +443,7 @@ void Engine::cancel(RequestId id) { state_->cancel(id); }
 
 void Engine::drain() {
   std::unique_lock lock(state_->mutex);
-  state_->idle.wait(lock, [&] { return state_->unfinished == 0; });
+  state_->idle.wait(lock, [&] { return state_->at_rest; });
 }
 
 EngineStats Engine::stats() const {

@@ -30,8 +30,8 @@ struct TokenEvent {
 
 struct FinishEvent {
   FinishReason reason = FinishReason::kStop;
-  int32_t stop_id = -1;  ///< the end token that stopped it, if any (not sent as TokenEvent)
-  std::string error;     ///< one sentence, with kError
+  Sample stop = {};   ///< the end token that stopped it, if any (not sent as TokenEvent)
+  std::string error;  ///< one sentence, with kError
   int64_t prompt_tokens = 0, output_tokens = 0;
   int64_t cached_tokens = 0;  ///< of the prompt, not computed because the cache had them
   double queue_s = 0, prompt_s = 0, decode_s = 0;

@@ -29,7 +29,7 @@ TEST(InvarianceSlow, TwoHundredRequestsInTwentyArrangements) {
       sum.accepted_tokens += run.stats.accepted_tokens;
     }
   }
-  EXPECT_GT(sum.preemptions, 100);
+  EXPECT_GT(sum.preemptions, 20);
   EXPECT_GT(sum.prefix_hits, 1000);
   EXPECT_GT(sum.accepted_tokens, 100);
 }

@@ -55,7 +55,8 @@ class Collector final : public Sink {
 SamplingParams random_sampling(Rng& rng, int64_t room) {
   const auto some = [&](double share) { return rng.uniform() < share; };
   SamplingParams s;
-  s.max_tokens = std::min<int64_t>(room, 1 + static_cast<int64_t>(rng.below(24)));
+  const uint64_t most = some(0.2) ? 80 : 16;  // long ones outgrow the pages they came in with
+  s.max_tokens = std::min<int64_t>(room, 1 + static_cast<int64_t>(rng.below(most)));
   s.ignore_eos = true;
   s.seed = rng.below(1000);
   s.num_logprobs = static_cast<int>(rng.below(4)) - 1;

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -19,6 +20,7 @@ struct TextPiece {
   float logprob = 0;
   std::vector<TokenLogprob> top;
   std::vector<int32_t> experts_LK;  ///< as TokenEvent's; empty unless asked for
+  bool of_prompt = false;           ///< echoed; its first token's logprob is NaN
 };
 
 /// The end: the text that was still held back, why, and the counts.
@@ -37,11 +39,18 @@ class TextSink final : public Sink {
   /// `skip_special` leaves out control tokens; without it the text has them by name.
   TextSink(const Tokenizer& tokenizer, std::vector<std::string> stops, OnPiece on_piece,
            OnEnd on_end, bool skip_special = true);
+  /// Hands on the prompt's first tokens as one piece, before the request is submitted; those that
+  /// follow come with their log-probabilities (Request::prompt_logprobs).
+  void echo(std::span<const int32_t> first_ids);
+  void on_prompt(int64_t position, const Sample& sample) override;
   bool on_token(const TokenEvent& event) override;
   void on_finish(const FinishEvent& event) override;
 
  private:
-  StreamDecoder decoder_;
+  std::string rest_of_prompt();
+
+  StreamDecoder prompt_decoder_, decoder_;
+  bool echoes_ = false;  // the prompt, whose end has not been flushed
   StopFilter filter_;
   OnPiece on_piece_;
   OnEnd on_end_;

@@ -70,7 +70,11 @@ void read_common(const json& body, GenerateRequest& request) {
   if (const json* model = find(body, "model")) request.model = as_text(*model, "model");
   read_sampling(body, request.sampling);
   request.n = static_cast<int>(read_integer_between(body, "n", 1, 1, kMaxAnswers));
+  request.best_of = request.n;
   request.stream = read_bool(body, "stream", false);
+  request.priority = read_integer(body, "priority", 0);
+  if (const json* salt = find(body, "cache_salt"))
+    request.cache_salt = as_text(*salt, "cache_salt");
   request.return_routed_experts = read_bool(body, "return_routed_experts", false);
   request.return_plain_topk_experts = read_bool(body, "return_plain_topk_experts", false);
   request.skip_special_tokens = read_bool(body, "skip_special_tokens", true);
@@ -145,13 +149,17 @@ CompletionRequest parse_completion_request(std::string_view text) {
 
 CompletionRequest completion_request_of(const json& body) {
   refuse_missing_features(
-      body, {"echo", "suffix", "response_format", "guided_json", "guided_regex", "guided_choice",
+      body, {"suffix", "response_format", "guided_json", "guided_regex", "guided_choice",
              "guided_grammar", "structured_outputs", "prompt_logprobs"});
   CompletionRequest request;
   read_common(body, request);
   request.prompts = read_prompts(body);
-  require(read_integer(body, "best_of", request.n) == request.n, "best_of",
-          "best_of must equal n = {}", request.n);
+  request.best_of =
+      static_cast<int>(read_integer_between(body, "best_of", request.n, request.n, kMaxAnswers));
+  require(request.best_of == request.n || !request.stream, "best_of",
+          "best_of is {} and n {}: which answers are best is known at their end, so not streamed",
+          request.best_of, request.n);
+  request.echo = read_bool(body, "echo", false);
   if (find(body, "logprobs"))
     request.sampling.num_logprobs =
         static_cast<int>(read_integer_between(body, "logprobs", 0, 0, 20));

@@ -18,6 +18,10 @@ struct GenerateRequest {
   infer::SamplingParams sampling;
   std::optional<int64_t> max_tokens;  ///< absent: as many as the context holds
   int n = 1;                          ///< answers per prompt
+  int best_of = 1;                    ///< computed per prompt; the n likeliest are given
+  bool echo = false;                  ///< the prompt's text and log-probabilities come first
+  int64_t priority = 0;               ///< vLLM's: lower goes first
+  std::string cache_salt;             ///< vLLM's: who shares cached prefixes
   bool stream = false;
   bool include_usage = false;  ///< stream_options.include_usage
   bool return_routed_experts = false;

@@ -99,14 +99,19 @@ TEST(CompletionRequest, RefusesWrongFieldsByName) {
   EXPECT_EQ(with_field(R"("logprobs":21)"), Refusal(400, "logprobs"));
   EXPECT_EQ(with_field(R"("stop_token_ids":3)"), Refusal(400, "stop_token_ids"));
   EXPECT_EQ(with_field(R"("seed":18446744073709551615)"), Refusal(400, "seed"));
-  EXPECT_EQ(with_field(R"("best_of":5)"), Refusal(400, "best_of"));
+  EXPECT_EQ(with_field(R"("best_of":5)"), Refusal(200, ""));
+  EXPECT_EQ(with_field(R"("best_of":5,"stream":true)"), Refusal(400, "best_of"));
+  EXPECT_EQ(with_field(R"("best_of":2,"n":3)"), Refusal(400, "best_of"));
+  EXPECT_EQ(with_field(R"("echo":1)"), Refusal(400, "echo"));
+  EXPECT_EQ(with_field(R"("cache_salt":1)"), Refusal(400, "cache_salt"));
+  EXPECT_EQ(with_field(R"("priority":"high")"), Refusal(400, "priority"));
   EXPECT_EQ(completion(std::string(100000, '[')), Refusal(400, ""));
 }
 
 TEST(CompletionRequest, NamesFeaturesThatAreNotThere) {
   using Refusal = std::pair<int, std::string>;
-  EXPECT_EQ(with_field(R"("echo":true)"), Refusal(501, "echo"));
-  EXPECT_EQ(with_field(R"("echo":false)"), Refusal(200, ""));
+  EXPECT_EQ(with_field(R"("suffix":"x")"), Refusal(501, "suffix"));
+  EXPECT_EQ(with_field(R"("suffix":null)"), Refusal(200, ""));
   EXPECT_EQ(with_field(R"("suffix":null)"), Refusal(200, ""));
 }
 

@@ -1,6 +1,8 @@
 #include "moge/serve/api_response.h"
 
+#include <cmath>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <utility>
 
 #include "moge/config/model_config.h"
@@ -16,6 +18,19 @@ namespace {
 const char* finish_reason(const infer::FinishEvent& finish, bool calls) {
   const bool stopped = finish.reason == infer::FinishReason::kStop;
   return calls && stopped ? "tool_calls" : infer::name_of(finish.reason);
+}
+
+/// The end token has no text, but clients that count log-probabilities want its own (lm-eval does).
+std::optional<infer::TextPiece> end_piece(const infer::TextEnd& end) {
+  const infer::Sample& stop = end.finish.stop;
+  if (stop.id < 0) return {};
+  return infer::TextPiece{.id = stop.id, .logprob = stop.logprob, .top = stop.top};
+}
+
+std::vector<infer::TextPiece> with_end(const Answer& answer) {
+  std::vector<infer::TextPiece> pieces = answer.pieces;
+  if (auto piece = end_piece(answer.end)) pieces.push_back(std::move(*piece));
+  return pieces;
 }
 
 }  // namespace
@@ -63,7 +78,8 @@ Json ResponseWriter::whole(const std::vector<Answer>& answers) const {
     }
     Json content = {{"text", answer.text}};
     add_experts(answer.pieces, content);
-    body["choices"].push_back(choice(index, std::move(content), logprobs(answer.pieces, 0),
+    Json scores = wants_logprobs_ ? logprobs(with_end(answer), 0) : Json(nullptr);
+    body["choices"].push_back(choice(index, std::move(content), std::move(scores),
                                      infer::name_of(answer.end.finish.reason)));
   }
   body["usage"] = usage(answers, answers_per_prompt_);
@@ -119,11 +135,13 @@ Json ResponseWriter::piece_chunk(int index, const infer::TextPiece& piece,
   return body;
 }
 
-Json ResponseWriter::end_chunk(int index, const infer::TextEnd& end) const {
+Json ResponseWriter::end_chunk(int index, const infer::TextEnd& end, int64_t text_offset) const {
   Json body = envelope(/*chunk=*/true);
   Json content = {{"text", end.text}};
+  Json scores = nullptr;
+  if (const auto piece = end_piece(end)) scores = logprobs({*piece}, text_offset);
   body["choices"].push_back(
-      choice(index, std::move(content), nullptr, infer::name_of(end.finish.reason)));
+      choice(index, std::move(content), std::move(scores), infer::name_of(end.finish.reason)));
   body["timings"] = timings(end.finish);
   return body;
 }
@@ -151,10 +169,15 @@ Json ResponseWriter::completion_logprobs(const std::vector<infer::TextPiece>& pi
                {"top_logprobs", Json::array()},
                {"text_offset", Json::array()}};
   for (const infer::TextPiece& piece : pieces) {
-    Json top = Json::object();
-    for (const infer::TokenLogprob& other : piece.top) top[token_text(other.id)] = other.logprob;
-    made["tokens"].push_back(token_text(piece.id));
-    made["token_logprobs"].push_back(piece.logprob);
+    const std::string text = token_text(piece.id);
+    const bool known = !std::isnan(piece.logprob);  // not of an echoed prompt's first token
+    Json top = known ? Json::object() : Json(nullptr);
+    // The likelier one keeps a text that two tokens share; the token itself is always there.
+    for (const infer::TokenLogprob& other : piece.top)
+      top.emplace(token_text(other.id), other.logprob);
+    if (known) top.emplace(text, piece.logprob);
+    made["tokens"].push_back(text);
+    made["token_logprobs"].push_back(known ? Json(piece.logprob) : Json(nullptr));
     made["top_logprobs"].push_back(std::move(top));
     made["text_offset"].push_back(text_offset);
     text_offset += static_cast<int64_t>(piece.text.size());
@@ -189,6 +212,7 @@ void ResponseWriter::add_experts(const std::vector<infer::TextPiece>& pieces, Js
 Json ResponseWriter::experts(const std::vector<infer::TextPiece>& pieces, int half) const {
   Json tokens = Json::array();
   for (const infer::TextPiece& piece : pieces) {
+    if (piece.experts_LK.empty()) continue;  // of the prompt
     Json by_layer = Json::array();
     for (int64_t layer = 0; layer < layers_; ++layer) {
       Json chosen = Json::array();

@@ -26,7 +26,7 @@ class ResponseWriter {
 
   Json role_chunk(int index) const;  ///< chat: the first chunk of an answer
   Json piece_chunk(int index, const infer::TextPiece& piece, int64_t text_offset) const;
-  Json end_chunk(int index, const infer::TextEnd& end) const;
+  Json end_chunk(int index, const infer::TextEnd& end, int64_t text_offset) const;
   /// The same for chat: what the piece or the end adds, if anything.
   Json chat_chunk(int index, const OutputParts& parts, const infer::TextPiece& piece) const;
   Json chat_end_chunk(int index, const OutputParts& parts, const infer::TextEnd& end,

@@ -21,7 +21,8 @@ asio::awaitable<bool> write_completion(Connection& connection, const ResponseWri
     answer.text += piece->text;
     co_return co_await connection.event(dump(writer.piece_chunk(index, *piece, offset)));
   }
-  co_return co_await connection.event(dump(writer.end_chunk(index, answer.end)));
+  co_return co_await connection.event(
+      dump(writer.end_chunk(index, answer.end, static_cast<int64_t>(answer.text.size()))));
 }
 
 asio::awaitable<bool> write_chat(Connection& connection, const ResponseWriter& writer,
@@ -83,9 +84,11 @@ asio::awaitable<void> generate(const Service& service, Connection& connection, A
     co_await stream(connection, writer, kind, request, form, running);
     co_return;
   }
-  const auto answers = co_await collect(running);
+  auto answers = co_await collect(running);
   watch->end();
-  if (answers) co_await connection.send(200, "application/json", dump(writer.whole(*answers)));
+  if (!answers) co_return;
+  const auto best = best_answers(std::move(*answers), request.best_of, request.n);
+  co_await connection.send(200, "application/json", dump(writer.whole(best)));
 }
 
 }  // namespace moge::serve

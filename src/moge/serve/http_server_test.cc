@@ -166,7 +166,7 @@ TEST_F(Server, WrongRequestsMeetOpenAiErrors) {
       {"/v1/completions", R"({"prompt":"x","model":"other"})", 404, "model"},
       {"/v1/completions", R"({"prompt":"x","temperature":-1})", 400, "temperature"},
       {"/v1/completions", R"({"prompt":"x","max_tokens":5000})", 400, nullptr},
-      {"/v1/completions", R"({"prompt":"x","echo":true})", 501, "echo"},
+      {"/v1/completions", R"({"prompt":"x","suffix":"y"})", 501, "suffix"},
       {"/v1/chat/completions", R"({"messages":[{"role":"user","content":"x"}]})", 400, "messages"},
       {"/nowhere", "{}", 404, nullptr},
       {"/health", "{}", 405, nullptr},

@@ -1,5 +1,8 @@
 #include "moge/serve/running.h"
 
+#include <algorithm>
+#include <iterator>
+#include <span>
 #include <utility>
 
 #include "moge/serve/api_error.h"
@@ -10,10 +13,11 @@ Running::Running(const Service& service, const GenerateRequest& request,
                  std::vector<std::vector<int32_t>> prompts, asio::any_io_executor executor)
     : service_(service),
       queue_(std::make_shared<EventQueue<Event>>(std::move(executor))),
-      skip_special_(request.skip_special_tokens) {
+      skip_special_(request.skip_special_tokens),
+      echo_(request.echo) {
   std::vector<infer::Request> requests;
   for (const std::vector<int32_t>& prompt : prompts)
-    for (int i = 0; i < request.n; ++i)
+    for (int i = 0; i < request.best_of; ++i)
       requests.push_back(service.make_request(request, prompt, i));
   start_all(std::move(requests));
 }
@@ -22,7 +26,8 @@ Running::Running(const Service& service, std::vector<infer::Request> requests,
                  asio::any_io_executor executor)
     : service_(service),
       queue_(std::make_shared<EventQueue<Event>>(std::move(executor))),
-      skip_special_(true) {
+      skip_special_(true),
+      echo_(false) {
   start_all(std::move(requests));
 }
 
@@ -49,6 +54,9 @@ void Running::start(infer::Request request) {
         queue->push({index, std::move(end)});
       },
       skip_special_);
+  if (echo_ && !request.prompt.empty())
+    sink->echo(
+        std::span(request.prompt).first(request.prompt_logprobs >= 0 ? 1 : request.prompt.size()));
   ids_.push_back(service_.submit(std::move(request), std::move(sink)));
 }
 
@@ -59,7 +67,8 @@ void Running::leave() {
 
 asio::awaitable<Event> Running::next() {
   Event event = co_await queue_->pop();
-  if (std::holds_alternative<infer::TextPiece>(event.what)) count_piece(event);
+  if (const auto* piece = std::get_if<infer::TextPiece>(&event.what); piece && !piece->of_prompt)
+    count_piece(event);
   if (const auto* end = std::get_if<infer::TextEnd>(&event.what)) count_end(end->finish);
   co_return event;
 }
@@ -82,6 +91,25 @@ void Running::count_end(const infer::FinishEvent& finish) {
   metrics.queue_time.observe(finish.queue_s);
   metrics.prefill_time.observe(finish.prompt_s);
   metrics.decode_time.observe(finish.decode_s);
+}
+
+std::vector<Answer> best_answers(std::vector<Answer> answers, int best_of, int n) {
+  if (best_of == n) return answers;
+  const auto mean_logprob = [](const Answer& answer) {
+    double sum = 0, count = 0;
+    for (const infer::TextPiece& piece : answer.pieces)
+      if (!piece.of_prompt) sum += piece.logprob, ++count;
+    return count > 0 ? sum / count : 0.0;
+  };
+  std::vector<Answer> best;
+  for (size_t first = 0; first < answers.size(); first += static_cast<size_t>(best_of)) {
+    const auto from = answers.begin() + static_cast<ptrdiff_t>(first);
+    std::stable_sort(from, from + best_of, [&](const Answer& a, const Answer& b) {
+      return mean_logprob(a) > mean_logprob(b);
+    });
+    std::move(from, from + n, std::back_inserter(best));
+  }
+  return best;
 }
 
 asio::awaitable<std::optional<std::vector<Answer>>> collect(Running& running) {

@@ -35,7 +35,7 @@ struct Answer {
 /// Cancels on destruction what still runs.
 class Running {
  public:
-  /// `request.n` answers for each prompt. Throws what Service::submit throws; then none runs.
+  /// `request.best_of` answers for each prompt. Throws what Service::submit throws; then none runs.
   Running(const Service& service, const GenerateRequest& request,
           std::vector<std::vector<int32_t>> prompts, asio::any_io_executor executor);
   /// One answer for each of the engine's requests.
@@ -60,12 +60,15 @@ class Running {
 
   const Service& service_;
   std::shared_ptr<EventQueue<Event>> queue_;
-  bool skip_special_;
+  bool skip_special_, echo_;
   std::vector<infer::RequestId> ids_;
   std::vector<std::optional<Event::Clock::time_point>> last_token_;  // of each answer
 };
 
 /// Waits for all answers; nothing when the client has left. Throws ApiError 500 if one failed.
 asio::awaitable<std::optional<std::vector<Answer>>> collect(Running& running);
+
+/// Of every prompt's `best_of` answers the n whose tokens are likeliest on average, best first.
+std::vector<Answer> best_answers(std::vector<Answer> answers, int best_of, int n);
 
 }  // namespace moge::serve

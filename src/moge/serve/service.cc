@@ -84,6 +84,11 @@ infer::Request Service::make_request(const GenerateRequest& request, std::vector
       .prompt = std::move(prompt),
       .sampling = request.sampling,
       .want_experts = request.return_routed_experts || request.return_plain_topk_experts};
+  made.priority = request.priority;
+  made.cache_salt = request.cache_salt;
+  if (request.echo) made.prompt_logprobs = request.sampling.num_logprobs;
+  if (request.best_of > request.n)  // they are compared by it
+    made.sampling.num_logprobs = std::max(0, made.sampling.num_logprobs);
   made.sampling.seed += static_cast<uint64_t>(answer);
   const auto room = engine.max_model_len() - static_cast<int64_t>(made.prompt.size());
   made.sampling.max_tokens = request.max_tokens.value_or(std::max<int64_t>(1, room));
