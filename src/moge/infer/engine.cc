@@ -227,7 +227,6 @@ bool Engine::State::receive() {
     if (const auto s = scheduler.remove(id)) finish(*s, FinishReason::kCancelled);
   if (!left.empty()) count_present();  // there may be no step that would
   left.clear();
-  Counters::set(counters.running, scheduler.num_running());
   return true;
 }
 
