@@ -87,6 +87,7 @@ struct OptimizerConfig {
   std::optional<double> moe_aux_loss_coeff;
   double moe_z_loss_coeff = 0.0;
   bool bf16 = false;
+  bool sum_in_eighths = false;
   Recompute recompute_granularity = Recompute::kOff;
   bool no_check_for_nan_in_loss_and_grad = false;
 
@@ -126,6 +127,8 @@ struct OptimizerConfig {
         .at_least(0);
     v("moe-z-loss-coeff", moe_z_loss_coeff, "factor of the router z-loss").at_least(0);
     v("bf16", bf16, "bf16 products with fp32 masters (default: fp32)");
+    v("sum-in-eighths", sum_in_eighths,
+      "sum every product that ranks could share in eighths, also where that costs more than 3 %");
     v("recompute-granularity", recompute_granularity, {"off", "selective", "full"},
       "what is computed again in the backward pass to save memory");
     v("no-check-for-nan-in-loss-and-grad", no_check_for_nan_in_loss_and_grad,

@@ -4,7 +4,8 @@
 // K is counted in units of 4 bytes: one fp32 or a pair of bf16.
 // Packed B: panels of `panel_columns`, [N / panel][K units][panel], columns past N are zero.
 // Packed A: tiles of at most `tile_rows` rows; within a tile, segment by segment, chunks of 16
-// units: [chunk][tile_rows][16], so that a row's 64 bytes stay together and nothing is transposed.
+// units. Where memory's rows are A's rows a chunk is [tile_rows][16], where they are A's columns it
+// is [16][tile_rows]: what lies together in memory stays together and nothing is transposed.
 //
 // Order of sums: K is cut into segments. An element is one chain of fused multiply-adds from zero
 // over a segment; the segments of a part are added in order; the parts form a binary tree. Rows,
@@ -23,38 +24,11 @@ constexpr int kGemmChunk = 16;          // units of packed A that stay together:
 constexpr int kGemmSegmentUnits = 512;  // longest chain of one accumulator
 constexpr int kGemmPartialTiles = 4;  // three levels of the tree over eight parts, one running sum
 
-/// A run of K that a tile sums from zero, and what happens to that sum.
-struct GemmSegment {
-  int begin;       ///< first unit
-  int units;       ///< at most kGemmSegmentUnits
-  int chunk;       ///< its first chunk within a tile of packed A
-  bool continues;  ///< add it to the segments of the same part before it
-  bool ends_part;  ///< then this part is complete ...
-  int joins;       ///< ... and joins this many complete subtrees of its own size
-  bool last;       ///< then the sum is complete
-};
-
-struct GemmBlock {
-  const void* a_packed;
-  const void* b_packed;
-  int rows, columns;
-  int units;   ///< K units of a panel
-  int chunks;  ///< chunks of a tile of A
-  const GemmSegment* segments;
-  int num_segments;
-  float* partials;  ///< kGemmPartialTiles * tile_rows * panel_columns floats per tile of the block
-  void* c;          ///< fp32, or bf16 if c_is_bf16
-  int64_t c_stride;
-  bool c_is_bf16;
-  bool accumulate;    ///< C += instead of C =
-  const float* bias;  ///< [columns] or null
-  /// Row-major rows that are packed next, or null: fetched into the second-level cache meanwhile.
-  const void* next_rows;
-  int64_t next_stride_bytes, next_row_bytes;
-};
+struct GemmSegment;  // kernels/gemm_block.h
+struct GemmBlock;
 
 /// One element type on one instruction set. `ld` in elements, k in elements, `packed` in 4-byte
-/// units.
+/// units. Row r of memory is row index[r] of what lies there, where an index is given.
 struct GemmKernels {
   int tile_rows, panel_columns;
   int unit_elements;  ///< K values in one unit: 1 or 2
@@ -63,12 +37,14 @@ struct GemmKernels {
   /// B[k][n] = w[n * ld + k]: a weight's rows are the columns (forward).
   void (*pack_b_rows)(const void* w, int64_t ld, int columns, int k, void* packed) noexcept;
   /// B[k][n] = w[k * ld + n] (input and weight gradients).
-  void (*pack_b_columns)(const void* w, int64_t ld, int columns, int k, void* packed) noexcept;
+  void (*pack_b_columns)(const void* w, int64_t ld, const int32_t* index, int columns, int k,
+                         void* packed) noexcept;
   /// A[m][k] = x[m * ld + k] (forward and input gradient).
-  void (*pack_a_rows)(const void* x, int64_t ld, int rows, int k, const GemmSegment* segments,
-                      int num_segments, void* packed) noexcept;
+  void (*pack_a_rows)(const void* x, int64_t ld, const int32_t* index, int rows, int k,
+                      const GemmSegment* segments, int num_segments, void* packed) noexcept;
   /// A[m][k] = x[k * ld + m], one segment (weight gradient).
-  void (*pack_a_columns)(const void* x, int64_t ld, int rows, int k, void* packed) noexcept;
+  void (*pack_a_columns)(const void* x, int64_t ld, const int32_t* index, int rows, int k,
+                         void* packed) noexcept;
   void (*multiply)(const GemmBlock& block) noexcept;
   /// sum_N[n] += sum over k of x[k * ld + n], in blocks of kGemmSegmentUnits rows.
   void (*add_column_sums)(const void* x, int64_t ld, int columns, int64_t k, float* sum_N) noexcept;

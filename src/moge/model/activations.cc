@@ -81,9 +81,8 @@ class Maker {
     r.offsets_E1 = take(Class::kState, DType::kI32, {E + 1});
     r.row_of_TK = take(Class::kState, DType::kI32, {T_, K});
     r.token_of_R = take(Class::kState, DType::kI32, {R});
-    a_.rows_RD = take(Class::kCheap, dtype_, {R, D});
     make_experts(R, c_.moe.expert_width);
-    a_.out_RD = take(Class::kState, dtype_, {R, D});
+    a_.out_RD = take(Class::kTemporary, dtype_, {R, D});
     if (S > 0) {
       a_.shared_gate_up_T2S = take(Class::kState, dtype_, {T_, 2 * S});
       a_.shared_act_TS = take(Class::kCheap, dtype_, {T_, S});
@@ -139,13 +138,14 @@ BlockGradients make_gradients(Allocate allocate, const ModelConfig& c, int64_t l
   const bool moe = c.layers[layer].moe;
   const int64_t D = c.hidden_size, S = moe ? c.moe.shared_width : 0;
   const bool gated = S > 0 && c.moe.shared_gate;
-  if (!moe || (S > 0 && !gated)) g.dffn_out_TD = take(dtype, {T, D});
+  g.dffn_out_TD = take(dtype, {T, D});
   const int64_t R = moe ? T * c.moe.top_k : T, F = moe ? c.moe.expert_width : c.dense_width;
   g.dact_RF = take(dtype, {R, F});
   g.dgate_up_R2F = take(dtype, {R, 2 * F});
   if (moe) {
-    g.dout_RD = take(dtype, {R, D});
     g.drows_RD = take(dtype, {R, D});
+    g.weights_R = take(DType::kF32, {R});
+    g.dweights_R = take(DType::kF32, {R});
     g.dweights_TK = take(DType::kF32, {T, c.moe.top_k});
     g.dlogits_TE = take(dtype, {T, c.moe.num_experts});
     if (c.moe.router_scale) g.drouter_scale_E = take(DType::kF32, {c.moe.num_experts});

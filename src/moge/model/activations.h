@@ -32,7 +32,7 @@ struct BlockActivations {
 
   Tensor router_logits_TE;  ///< fp32
   Routing routing;
-  Tensor rows_RD, gate_up_R2F, act_RF, out_RD;  ///< dense layer: R = T, rows = ffn_in, no out
+  Tensor gate_up_R2F, act_RF, out_RD;  ///< dense layer: R = T, no out
   Tensor shared_gate_up_T2S, shared_act_TS;
   Tensor shared_gate_T, shared_out_TD;  ///< qwen2_moe: logit of the sigmoid gate, gated input
 
@@ -51,8 +51,8 @@ BlockActivations make_activations(Allocate own, Allocate workspace, const ModelC
 /// What backward_input leaves for backward_weight, and its temporaries.
 struct BlockGradients {
   Tensor dffn_out_TD;  ///< gradient of the MLP's output in the activations' dtype
-  Tensor dout_RD, dact_RF, dgate_up_R2F, drows_RD;
-  Tensor dweights_TK, dlogits_TE, drouter_scale_E;
+  Tensor dact_RF, dgate_up_R2F, drows_RD;
+  Tensor weights_R, dweights_R, dweights_TK, dlogits_TE, drouter_scale_E;
   Tensor dshared_out_TD, dshared_gate_T, dshared_gate_cast_T1, dshared_act_TS, dshared_gate_up_T2S;
   Tensor dffn_in_TD;  ///< fp32
   Tensor dattn_out_TD, dattn_TA, dqk_TQ, dqkv_TP;

@@ -55,7 +55,8 @@ void mlp_forward(const Context& context, const Layer& layer, const BlockActivati
     return expert_mlp_forward(context, packed, {}, a.ffn_in_TD, out_TD);
   linear_forward(context, a.ffn_in_TD, w.w_gate_up_E2FD, {}, {}, a.gate_up_R2F);
   swiglu_forward(context, a.gate_up_R2F, a.act_RF);
-  linear_forward(context, a.act_RF, w.w_down_EDF, {}, {}, out_TD, {.sum_in_eighths = true});
+  linear_forward(context, a.act_RF, w.w_down_EDF, {}, {}, out_TD,
+                 layer.sum.of_product(w.w_down_EDF.k));
 }
 
 /// out_TD += the always-on expert, behind a sigmoid gate where the family has one.
@@ -64,15 +65,15 @@ void shared_expert_forward(const Context& context, const Layer& layer, const Blo
   const LayerWeights& w = layer.weights;
   linear_forward(context, a.ffn_in_TD, w.w_shared_gate_up_2SD, {}, {}, a.shared_gate_up_T2S);
   swiglu_forward(context, a.shared_gate_up_T2S, a.shared_act_TS);
+  LinearOptions down = layer.sum.of_product(w.w_shared_down_DS.k);
   if (!layer.config.moe.shared_gate) {
-    linear_forward(context, a.shared_act_TS, w.w_shared_down_DS, {}, {}, out_TD,
-                   {.accumulate = true, .sum_in_eighths = true});
+    down.accumulate = true;
+    linear_forward(context, a.shared_act_TS, w.w_shared_down_DS, {}, {}, out_TD, down);
     return;
   }
   linear_forward(context, a.ffn_in_TD, w.w_shared_gate_1D, {}, {},
                  a.shared_gate_T.reshape({a.shared_gate_T.dim(0), 1}));
-  linear_forward(context, a.shared_act_TS, w.w_shared_down_DS, {}, {}, a.shared_out_TD,
-                 {.sum_in_eighths = true});
+  linear_forward(context, a.shared_act_TS, w.w_shared_down_DS, {}, {}, a.shared_out_TD, down);
   sigmoid_gate_forward(context, a.shared_gate_T, a.shared_out_TD, out_TD);
 }
 
@@ -111,11 +112,12 @@ void moe_forward(const Context& context, const Layer& layer, const BlockActivati
                 r.probs_TE, r.ids_TK, r.weights_TK);
   layer.dispatch.plan(context, r);
   if (takes_expert_mlp(expert_weights(w))) return experts_forward(context, layer, a, out_TD);
-  layer.dispatch.send(context, r, a.ffn_in_TD, a.rows_RD);
-  linear_forward(context, a.rows_RD, w.w_gate_up_E2FD, groups_of(r), {}, a.gate_up_R2F);
+  const RoutedRows rows = layer.dispatch.send(context, r, a.ffn_in_TD);
+  linear_forward(context, rows.x, w.w_gate_up_E2FD, groups_of(r), {}, a.gate_up_R2F,
+                 {.token_of_R = rows.token_of_R});
   swiglu_forward(context, a.gate_up_R2F, a.act_RF);
   linear_forward(context, a.act_RF, w.w_down_EDF, groups_of(r), {}, a.out_RD,
-                 {.sum_in_eighths = true});
+                 layer.sum.of_product(w.w_down_EDF.k));
   layer.dispatch.combine(context, r, a.out_RD, layer.config.moe.num_groups, out_TD);
   if (layer.config.moe.shared_width > 0) shared_expert_forward(context, layer, a, out_TD);
 }
@@ -131,7 +133,7 @@ void block_forward(const Context& context, const Layer& layer, const Batch& batc
   norm_heads(context, layer, a);
   attend(context, layer, batch, a);
   linear_forward(context, a.attn_TA, w.w_o_DA, {}, layer.sum.bias_of_product(w.b_o_D), a.mid_TD,
-                 {.sum_in_eighths = true});
+                 layer.sum.of_product(w.w_o_DA.k));
   layer.sum.sum(context, w.b_o_D, a.mid_TD);
   add(context, a.x_TD, a.mid_TD);
 
@@ -156,7 +158,6 @@ void block_recompute(const Context& context, const Layer& layer, const Batch& ba
     rotate(context, layer, batch, a);
   }
   rmsnorm_forward(context, a.mid_TD, w.ffn_norm_D, eps, a.ffn_in_TD, a.ffn_rstd_T);
-  if (layer.moe()) layer.dispatch.send(context, a.routing, a.ffn_in_TD, a.rows_RD);
   swiglu_forward(context, a.gate_up_R2F, a.act_RF);
   if (a.shared_act_TS) swiglu_forward(context, a.shared_gate_up_T2S, a.shared_act_TS);
 }

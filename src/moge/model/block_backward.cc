@@ -34,14 +34,20 @@ void shared_expert_backward_input(const Context& context, const Layer& layer,
                         {.accumulate = true});
 }
 
-/// g.dffn_in_TD = gradient through experts, router and shared expert.
+/// g.dffn_in_TD = gradient through experts, router and shared expert. A row's output is weighted
+/// after the down projection; backward weighs before it, where rows are F wide, not D: dact_RF
+/// comes without the weight, and a.act_RF is left multiplied by it for the weight gradient.
 void moe_backward_input(const Context& context, const Layer& layer, const BlockActivations& a,
                         const BlockGradients& g, RouterLossScale router, const Tensor& dout_TD) {
   const LayerWeights& w = layer.weights;
   const Routing& r = a.routing;
-  layer.dispatch.combine_backward(context, r, dout_TD, a.out_RD, g.dout_RD, g.dweights_TK);
-  linear_backward_input(context, g.dout_RD, w.w_down_EDF, groups_of(r), g.dact_RF);
-  swiglu_backward(context, a.gate_up_R2F, g.dact_RF, g.dgate_up_R2F);
+  const RoutedRows dout = layer.dispatch.send(context, r, g.dffn_out_TD);
+  linear_backward_input(context, dout.x, w.w_down_EDF, groups_of(r), g.dact_RF,
+                        {.token_of_R = dout.token_of_R});
+  layer.dispatch.send_weights(context, r, g.weights_R);
+  swiglu_weighted_backward(context, a.gate_up_R2F, a.act_RF, g.dact_RF, g.weights_R, g.dgate_up_R2F,
+                           a.act_RF, g.dweights_R);
+  layer.dispatch.send_weights_backward(context, r, g.dweights_R, g.dweights_TK);
   linear_backward_input(context, g.dgate_up_R2F, w.w_gate_up_E2FD, groups_of(r), g.drows_RD);
   if (g.drouter_scale_E) fill_zero(context, g.drouter_scale_E);
   route_backward(context, r.probs_TE, r.ids_TK, w.router_scale_E, route_options(layer.config),
@@ -79,7 +85,7 @@ void block_backward_input(const Context& context, const Layer& layer, const Batc
                           RouterLossScale router, const Tensor& dx_TD) {
   const LayerWeights& w = layer.weights;
 
-  if (g.dffn_out_TD) cast(context, dx_TD, g.dffn_out_TD);
+  cast(context, dx_TD, g.dffn_out_TD);
   if (layer.moe())
     moe_backward_input(context, layer, a, g, router, dx_TD);
   else
@@ -102,10 +108,15 @@ void ffn_backward_weight(const Context& context, const Layer& layer, const Block
                          const BlockGradients& g, const LayerParams& p) {
   const bool moe = layer.moe();
   const Groups groups = moe ? groups_of(a.routing) : Groups{};
-  linear_backward_weight(context, moe ? g.dout_RD : g.dffn_out_TD, a.act_RF, groups, p.w_down_EDF,
-                         {});
-  linear_backward_weight(context, g.dgate_up_R2F, moe ? a.rows_RD : a.ffn_in_TD, groups,
-                         p.w_gate_up_E2FD, {});
+  RoutedRows dout{g.dffn_out_TD, {}}, in{a.ffn_in_TD, {}};
+  if (moe) {
+    dout = layer.dispatch.send(context, a.routing, g.dffn_out_TD);
+    in = layer.dispatch.send(context, a.routing, a.ffn_in_TD);
+  }
+  linear_backward_weight(context, dout.x, a.act_RF, groups, p.w_down_EDF, {},
+                         {.dy = dout.token_of_R});
+  linear_backward_weight(context, g.dgate_up_R2F, in.x, groups, p.w_gate_up_E2FD, {},
+                         {.x = in.token_of_R});
   if (!moe) return;
   linear_backward_weight(context, g.dlogits_TE, a.ffn_in_TD, {}, p.w_router_ED, {});
   if (p.router_scale_E) add(context, g.drouter_scale_E, p.router_scale_E);

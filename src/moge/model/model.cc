@@ -6,6 +6,7 @@
 #include "moge/model/rope.h"
 #include "moge/ops/expert_mlp.h"
 #include "moge/ops/moe.h"
+#include "moge/ops/optimizer.h"
 #include "moge/plan/activations.h"
 
 namespace moge {
@@ -51,8 +52,6 @@ size_t scratch_bytes(const Context& context, const ModelConfig& c, int64_t T) {
     const int64_t E = grouped ? t.shape[0] : 1, n = t.shape[grouped], k = t.shape[grouped + 1];
     const int64_t rows = E > 1 ? T * c.moe.top_k : T;
     bytes = std::max(bytes, linear_scratch_bytes(context, rows, E, n, k));
-    // Squares of the gradient norm are summed by blocks of 16384 elements.
-    bytes = std::max(bytes, static_cast<size_t>(t.numel / 2048 + 64));
   }
   for (const bool moe : {false, true})
     bytes = std::max(
@@ -62,6 +61,12 @@ size_t scratch_bytes(const Context& context, const ModelConfig& c, int64_t T) {
                                                   .D = c.hidden_size,
                                                   .F = moe ? c.moe.expert_width : 0,
                                                   .S = moe ? c.moe.shared_width : c.dense_width}));
+  int64_t tensors = 0, elements = 0;  // of the gradient norm
+  for (const ParamTensor& t : list_params(c)) {
+    tensors += static_cast<int64_t>(t.parts.size());
+    elements += t.numel;
+  }
+  bytes = std::max(bytes, sum_of_squares_scratch(tensors, elements));
   // Block sums of the small ops: at most 64 rows of a width, and counts of 1024 tokens each.
   const int64_t widest = std::max({c.hidden_size, c.q_width(), c.moe.num_experts});
   const int64_t small = 64 * 8 * widest + (T / 1024 + 1) * 4 * c.moe.num_experts + 4096;

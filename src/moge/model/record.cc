@@ -36,6 +36,7 @@ class RecordingSum final : public PartialSum {
   RecordingSum(std::string prefix, int64_t num_layers, std::vector<NamedArray>& out)
       : prefix_(std::move(prefix)), sums_(2 * num_layers), out_(out) {}
   Tensor bias_of_product(const Tensor& bias_D) const override { return bias_D; }
+  LinearOptions of_product(int64_t k) const override { return LocalSum().of_product(k); }
   void sum(const Context&, const Tensor&, const Tensor& y_TD) override {
     if (seen_ >= sums_) return;  // backward, or a block computed again
     const char* what = seen_ % 2 == 0 ? "attn." : "mlp.";

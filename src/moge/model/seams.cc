@@ -7,9 +7,8 @@ void LocalDispatch::plan(const Context& context, const Routing& r) {
                  r.token_of_R);
 }
 
-void LocalDispatch::send(const Context& context, const Routing& r, const Tensor& x_TD,
-                         const Tensor& rows_RD) {
-  permute_forward(context, x_TD, r.token_of_R, rows_RD);
+RoutedRows LocalDispatch::send(const Context&, const Routing& r, const Tensor& x_TD) {
+  return {x_TD, r.token_of_R};
 }
 
 void LocalDispatch::send_backward(const Context& context, const Routing& r, const Tensor& drows_RD,
@@ -23,10 +22,14 @@ void LocalDispatch::combine(const Context& context, const Routing& r, const Tens
                   y_TD);
 }
 
-void LocalDispatch::combine_backward(const Context& context, const Routing& r, const Tensor& dy_TD,
-                                     const Tensor& rows_RD, const Tensor& drows_RD,
-                                     const Tensor& dweights_TK) {
-  moge::combine_backward(context, dy_TD, rows_RD, r.row_of_TK, r.weights_TK, drows_RD, dweights_TK);
+void LocalDispatch::send_weights(const Context& context, const Routing& r,
+                                 const Tensor& weights_R) {
+  slots_to_rows(context, r.weights_TK, r.row_of_TK, weights_R);
+}
+
+void LocalDispatch::send_weights_backward(const Context& context, const Routing& r,
+                                          const Tensor& dweights_R, const Tensor& dweights_TK) {
+  rows_to_slots(context, dweights_R, r.row_of_TK, dweights_TK);
 }
 
 }  // namespace moge

@@ -48,6 +48,12 @@ void swiglu_forward(const Context& context, const Tensor& gate_up_R2F, const Ten
 /// dgate_up_R2F from dact_RF (may not alias).
 void swiglu_backward(const Context& context, const Tensor& gate_up_R2F, const Tensor& dact_RF,
                      const Tensor& dgate_up_R2F);
+/// The same where y = weights_R * act went on and dact_RF is the gradient of y; one dtype.
+/// dweights_R (fp32) = act . dact; weighted_act_RF = weights_R * act (may be act_RF itself).
+void swiglu_weighted_backward(const Context& context, const Tensor& gate_up_R2F,
+                              const Tensor& act_RF, const Tensor& dact_RF, const Tensor& weights_R,
+                              const Tensor& dgate_up_R2F, const Tensor& weighted_act_RF,
+                              const Tensor& dweights_R);
 
 /// y_TD (fp32) += sigmoid(gate_T) * x_TD  (qwen2_moe's shared expert).
 void sigmoid_gate_forward(const Context& context, const Tensor& gate_T, const Tensor& x_TD,

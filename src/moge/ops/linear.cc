@@ -33,6 +33,14 @@ void convert(const void* from, int64_t count, void* to) {
   for (int64_t i = 0; i < count; ++i) target[i] = To(static_cast<float>(source[i]));
 }
 
+/// Routed rows: those of x, or those that `token_of_R` gathers from it.
+int64_t routed_rows(const char* op, const Tensor& x, const Tensor& token_of_R) {
+  if (!token_of_R) return x.dim(0);
+  check(token_of_R.rank == 1 && token_of_R.dtype == DType::kI32 && token_of_R.is_dense(),
+        "[{}] the rows to gather are {}, want int32 [R]", op, token_of_R);
+  return token_of_R.dim(0);
+}
+
 }  // namespace
 
 Weight Weight::dense(const Tensor& w_NK) {
@@ -52,21 +60,21 @@ Weight Weight::grouped(const Tensor& w_ENK) {
 void linear_forward(const Context& context, const Tensor& x_RK, const Weight& w_ENK, Groups groups,
                     const Tensor& bias_N, const Tensor& y_RN, LinearOptions options) {
   constexpr const char* kOp = "linear_forward";
-  const int64_t rows = x_RK.dim(0);
   if (w_ENK.quantized()) {
     const ArenaScope scope(context.scratch);
-    const auto x_q = QuantizedRows::allocate(context.scratch, rows, w_ENK.k);
+    const auto x_q = QuantizedRows::allocate(context.scratch, x_RK.dim(0), w_ENK.k);
     quantize_rows(context, x_RK, x_q);
-    return linear_forward(context, x_q, /*token_of_R=*/{}, w_ENK, groups, bias_N, y_RN, options);
+    return linear_forward(context, x_q, options.token_of_R, w_ENK, groups, bias_N, y_RN, options);
   }
+  const int64_t rows = routed_rows(kOp, x_RK, options.token_of_R);
   check_weight(kOp, w_ENK, x_RK);
   check(!w_ENK.paired, "[{}] a paired weight of floats is for expert_mlp only", kOp);
-  check_matrix(kOp, "x", x_RK, rows, w_ENK.k);
+  check_matrix(kOp, "x", x_RK, x_RK.dim(0), w_ENK.k);
   check_matrix(kOp, "y", y_RN, rows, w_ENK.n);
   check_bias(kOp, "bias", bias_N, w_ENK.n);
   const GroupOffsets offsets(kOp, groups, w_ENK.experts, rows);
   run(context,
-      RowsProduct{.a = ProductMatrix::of(x_RK),
+      RowsProduct{.a = ProductMatrix::of(x_RK, options.token_of_R),
                   .c = ProductMatrix::of(y_RN),
                   .weight = w_ENK,
                   .use = w_ENK.format == WeightFormat::kPacked ? WeightUse::kPacked
@@ -80,14 +88,14 @@ void linear_forward(const Context& context, const Tensor& x_RK, const Weight& w_
 void linear_backward_input(const Context& context, const Tensor& dy_RN, const Weight& w_ENK,
                            Groups groups, const Tensor& dx_RK, LinearOptions options) {
   constexpr const char* kOp = "linear_backward_input";
-  const int64_t rows = dy_RN.dim(0);
+  const int64_t rows = routed_rows(kOp, dy_RN, options.token_of_R);
   check_weight(kOp, w_ENK, dy_RN);
   check(w_ENK.format == WeightFormat::kRowMajor, "[{}] the weight is packed, want row-major", kOp);
-  check_matrix(kOp, "dy", dy_RN, rows, w_ENK.n);
+  check_matrix(kOp, "dy", dy_RN, dy_RN.dim(0), w_ENK.n);
   check_matrix(kOp, "dx", dx_RK, rows, w_ENK.k);
   const GroupOffsets offsets(kOp, groups, w_ENK.experts, rows);
   run(context,
-      RowsProduct{.a = ProductMatrix::of(dy_RN),
+      RowsProduct{.a = ProductMatrix::of(dy_RN, options.token_of_R),
                   .c = ProductMatrix::of(dx_RK),
                   .weight = w_ENK,
                   .use = WeightUse::kAsStored,
@@ -97,21 +105,26 @@ void linear_backward_input(const Context& context, const Tensor& dy_RN, const We
 }
 
 void linear_backward_weight(const Context& context, const Tensor& dy_RN, const Tensor& x_RK,
-                            Groups groups, const Tensor& dw_ENK, const Tensor& dbias_N) {
+                            Groups groups, const Tensor& dw_ENK, const Tensor& dbias_N,
+                            GatheredRows gathered) {
   constexpr const char* kOp = "linear_backward_weight";
   check((dw_ENK.rank == 2 || dw_ENK.rank == 3) && dw_ENK.is_dense() && dw_ENK.dtype == DType::kF32,
         "[{}] dw is {}, want dense float32 [E, N, K] or [N, K]", kOp, dw_ENK);
-  const int64_t experts = dw_ENK.rank == 3 ? dw_ENK.dim(0) : 1, rows = dy_RN.dim(0);
+  const int64_t experts = dw_ENK.rank == 3 ? dw_ENK.dim(0) : 1;
+  const int64_t rows = routed_rows(kOp, dy_RN, gathered.dy);
   const int64_t n = dw_ENK.dim(-2), k = dw_ENK.dim(-1);
-  check_matrix(kOp, "dy", dy_RN, rows, n);
-  check_matrix(kOp, "x", x_RK, rows, k);
+  check_matrix(kOp, "dy", dy_RN, dy_RN.dim(0), n);
+  check_matrix(kOp, "x", x_RK, gathered.x ? x_RK.dim(0) : rows, k);
+  check(routed_rows(kOp, x_RK, gathered.x) == rows, "[{}] {} rows of dy, {} of x", kOp, rows,
+        routed_rows(kOp, x_RK, gathered.x));
+  check(!dbias_N || !gathered.dy, "[{}] no bias gradient where rows of dy are gathered", kOp);
   check(dy_RN.dtype == x_RK.dtype, "[{}] dy is {}, x is {}, want one type", kOp,
         name_of(dy_RN.dtype), name_of(x_RK.dtype));
   check_bias(kOp, "dbias", dbias_N, n);
   const GroupOffsets offsets(kOp, groups, experts, rows);
   run(context,
-      DepthProduct{.a = ProductMatrix::of(dy_RN),
-                   .b = ProductMatrix::of(x_RK),
+      DepthProduct{.a = ProductMatrix::of(dy_RN, gathered.dy),
+                   .b = ProductMatrix::of(x_RK, gathered.x),
                    .c = static_cast<float*>(dw_ENK.data),
                    .experts = experts,
                    .rows = n,
@@ -175,9 +188,10 @@ size_t linear_scratch_bytes(const Context& context, int64_t rows, int64_t expert
   const int64_t panel = context.kernels.gemm_f32.panel_columns;
   const size_t conversion =
       Arena::padded(static_cast<size_t>(context.num_threads() * panel * k) * sizeof(float));
-  return std::max(
-      {rows_product_scratch(context, experts, n, k), rows_product_scratch(context, experts, k, n),
-       depth_product_scratch(context, experts, n, k), conversion, QuantizedRows::bytes(rows, k)});
+  return std::max({rows_product_scratch(context, rows, experts, n, k),
+                   rows_product_scratch(context, rows, experts, k, n),
+                   depth_product_scratch(context, rows, experts, n, k), conversion,
+                   QuantizedRows::bytes(rows, k)});
 }
 
 }  // namespace moge

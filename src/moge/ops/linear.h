@@ -52,6 +52,12 @@ struct LinearOptions {
   /// With sum_in_eighths: this call's K is one of so many (1, 2, 4, 8) equal slices of the whole,
   /// so it holds 8 / k_slices eighths. An eighth is ceil(K / 8) values, rounded up to even.
   int k_slices = 1;
+  Tensor token_of_R;  ///< i32 [R], may be absent: row r of the groups is the input's token_of_R[r]
+};
+
+/// Rows of linear_backward_weight that are gathered: i32 [R] each, may be absent.
+struct GatheredRows {
+  Tensor dy, x;
 };
 
 /// y_RN (fp32 or bf16) = x_RK (row stride free) * w^T + bias_N (fp32, may be absent).
@@ -69,7 +75,8 @@ void linear_backward_input(const Context& context, const Tensor& dy_RN, const We
 /// dw_ENK (fp32) += dy^T x per group; dbias_N (fp32, may be absent) += column sums of dy.
 /// dy and x have one dtype. An expert without rows keeps its dw.
 void linear_backward_weight(const Context& context, const Tensor& dy_RN, const Tensor& x_RK,
-                            Groups groups, const Tensor& dw_ENK, const Tensor& dbias_N);
+                            Groups groups, const Tensor& dw_ENK, const Tensor& dbias_N,
+                            GatheredRows gathered = {});
 
 /// Bytes of the packed form for inference.
 int64_t packed_bytes(const kernels::Table& table, DType dtype, int64_t experts, int64_t n,

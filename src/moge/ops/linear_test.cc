@@ -382,6 +382,62 @@ TEST(LinearBf16, EveryInstructionSetWithFmaGivesTheSameBits) {
   expect_same_bits(got.data(), want.data(), count, "dpbf16");
 }
 
+/// x's rows in the order of `index`.
+template <class T>
+std::vector<T> gathered(const std::vector<T>& x, int64_t width, const std::vector<int32_t>& index) {
+  std::vector<T> rows;
+  for (const int32_t i : index)
+    rows.insert(rows.end(), x.begin() + i * width, x.begin() + (i + 1) * width);
+  return rows;
+}
+
+/// The three products with rows of x (T tokens) gathered on the way give the bits of the same
+/// products of a copy in that order.
+template <class T>
+void check_gathered(const kernels::Table& table, std::vector<int32_t> rows_per_expert) {
+  Machine m(table);
+  const Case c = {"gathered", std::move(rows_per_expert), 37, 70};
+  auto offsets = offsets_of(c);
+  const int64_t R = offsets.back(), E = static_cast<int64_t>(c.rows_per_expert.size()), tokens = 23;
+  const int64_t N = c.n, K = c.k;
+  std::vector<int32_t> index(static_cast<size_t>(R));
+  for (int64_t r = 0; r < R; ++r) index[r] = static_cast<int32_t>(r * r * 5 + r) % tokens;
+  const Tensor index_R = Tensor::of(index.data(), {R});
+  Rounded<T> x(tokens * K, 41), dy(tokens * N, 42), w(E * N * K, 43), other(R * (N + K), 44);
+  auto x_rows = gathered(x.stored, K, index), dy_rows = gathered(dy.stored, N, index);
+  const Tensor x_TK = Tensor::of(x.stored.data(), {tokens, K});
+  const Tensor dy_TN = Tensor::of(dy.stored.data(), {tokens, N});
+  const Tensor x_RK = Tensor::of(x_rows.data(), {R, K}), dy_RN = Tensor::of(dy_rows.data(), {R, N});
+  const Weight weight = Weight::grouped(Tensor::of(w.stored.data(), {E, N, K}));
+  std::vector<float> a(R * (N + K) + 2 * E * N * K), b(a.size());
+  const auto run = [&](std::vector<float>& out, bool gather) {
+    const Tensor rows = gather ? index_R : Tensor{};
+    float* to = out.data();
+    linear_forward(m.context, gather ? x_TK : x_RK, weight, offsets, {}, Tensor::of(to, {R, N}),
+                   {.token_of_R = rows});
+    to += R * N;
+    linear_backward_input(m.context, gather ? dy_TN : dy_RN, weight, offsets,
+                          Tensor::of(to, {R, K}), {.token_of_R = rows});
+    to += R * K;
+    linear_backward_weight(m.context, Tensor::of(other.stored.data(), {R, N}), gather ? x_TK : x_RK,
+                           offsets, Tensor::of(to, {E, N, K}), {}, {.x = rows});
+    to += E * N * K;
+    linear_backward_weight(m.context, gather ? dy_TN : dy_RN,
+                           Tensor::of(other.stored.data(), {R, K}), offsets,
+                           Tensor::of(to, {E, N, K}), {}, {.dy = rows});
+  };
+  run(a, false);
+  run(b, true);
+  EXPECT_EQ(std::memcmp(a.data(), b.data(), a.size() * sizeof(float)), 0);
+}
+
+TEST_P(LinearTest, GatheredRowsGiveTheBitsOfACopy) {
+  for (const auto& rows : {std::vector<int32_t>{3, 0, 41, 15}, {1}, {90}, {0, 700}}) {
+    check_gathered<float>(table(), rows);
+    check_gathered<BFloat16>(table(), rows);
+  }
+}
+
 // The specification's own backward against complex steps through its forward.
 TEST(LinearSpecification, GradientsEqualComplexSteps) {
   using Complex = std::complex<double>;

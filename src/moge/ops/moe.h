@@ -59,6 +59,11 @@ void permute_backward(const Context& context, const Tensor& drows_RD, const Tens
 void combine_forward(const Context& context, const Tensor& rows_RD, const Tensor& row_of_TK,
                      const Tensor& weights_TK, int64_t num_groups, bool accumulate,
                      const Tensor& y_TD);
+/// values_R[row_of_TK[t][k]] = values_TK[t][k], and back (fp32).
+void slots_to_rows(const Context& context, const Tensor& values_TK, const Tensor& row_of_TK,
+                   const Tensor& values_R);
+void rows_to_slots(const Context& context, const Tensor& values_R, const Tensor& row_of_TK,
+                   const Tensor& values_TK);
 /// drows_RD[row] = weight * dy (dtype of drows); dweights_TK = dot(dy, rows[row]) in fp32.
 void combine_backward(const Context& context, const Tensor& dy_TD, const Tensor& rows_RD,
                       const Tensor& row_of_TK, const Tensor& weights_TK, const Tensor& drows_RD,

@@ -1,6 +1,7 @@
 // AdamW and the gradient norm: shape checks and blocks (kernels/adamw.h).
 #include "moge/ops/optimizer.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "moge/ops/rows.h"
@@ -48,19 +49,51 @@ void adamw_step(const Context& context, const Tensor& w, const Tensor& m, const 
   });
 }
 
+namespace {
+constexpr int64_t kSquaresBlock = 16384;
+int64_t squares_blocks(int64_t n) { return (n + kSquaresBlock - 1) / kSquaresBlock; }
+}  // namespace
+
 double sum_of_squares(const Context& context, const Tensor& x) {
-  check(x.is_dense(), "[sum_of_squares] {} has gaps", x);
-  const int64_t n = x.numel(), block = 16384, blocks = (n + block - 1) / block;
-  const auto kernel = context.kernels.adamw.sum_of_squares[type_index(x, "sum_of_squares")];
-  ArenaScope scope(context.scratch);
-  double* sums = context.scratch.allocate<double>(blocks);
-  context.threads.parallel_for(blocks, [&](int64_t i, int) {
-    const char* data = static_cast<const char*>(x.data) + i * block * size_of(x.dtype);
-    sums[i] = kernel(data, std::min(block, n - i * block));
+  return sum_of_squares(context, {&x, 1});
+}
+
+double sum_of_squares(const Context& context, std::span<const Tensor> tensors) {
+  constexpr const char* kOp = "sum_of_squares";
+  if (tensors.empty()) return 0;
+  const ArenaScope scope(context.scratch);
+  const int type = type_index(tensors[0], kOp);
+  const auto kernel = context.kernels.adamw.sum_of_squares[type];
+  auto* first = context.scratch.allocate<int64_t>(static_cast<int64_t>(tensors.size()) + 1);
+  first[0] = 0;
+  for (size_t i = 0; i < tensors.size(); ++i) {
+    check(tensors[i].is_dense(), "[{}] {} has gaps", kOp, tensors[i]);
+    check(type_index(tensors[i], kOp) == type, "[{}] {} after tensors of another type", kOp,
+          tensors[i]);
+    first[i + 1] = first[i] + squares_blocks(tensors[i].numel());
+  }
+  int64_t* const end = first + tensors.size() + 1;
+  double* sums = context.scratch.allocate<double>(*(end - 1));
+  context.threads.parallel_for(*(end - 1), [&](int64_t block, int) {
+    const int64_t* owner = std::upper_bound(first, end, block) - 1;
+    const Tensor& x = tensors[static_cast<size_t>(owner - first)];
+    const int64_t begin = (block - *owner) * kSquaresBlock;
+    sums[block] = kernel(static_cast<const char*>(x.data) + begin * size_of(x.dtype),
+                         std::min(kSquaresBlock, x.numel() - begin));
   });
   double total = 0;
-  for (int64_t i = 0; i < blocks; ++i) total += sums[i];
+  for (size_t i = 0; i < tensors.size(); ++i) {
+    double sum = 0;
+    for (int64_t block = first[i]; block < first[i + 1]; ++block) sum += sums[block];
+    total += sum;
+  }
   return total;
+}
+
+size_t sum_of_squares_scratch(int64_t num_tensors, int64_t num_elements) {
+  const int64_t blocks = num_elements / kSquaresBlock + num_tensors;
+  return Arena::padded(static_cast<size_t>(num_tensors + 1) * sizeof(int64_t)) +
+         Arena::padded(static_cast<size_t>(blocks) * sizeof(double));
 }
 
 }  // namespace moge

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 
 #include "moge/ops/context.h"
 
@@ -21,5 +22,9 @@ void adamw_step(const Context& context, const Tensor& w, const Tensor& m, const 
 
 /// Sum of squares in fp64 over fixed blocks in a fixed order; inf and NaN pass through.
 double sum_of_squares(const Context& context, const Tensor& x);
+/// The sums of all tensors (one dtype), added in their order, in one go.
+double sum_of_squares(const Context& context, std::span<const Tensor> tensors);
+/// Scratch that the latter takes at most.
+size_t sum_of_squares_scratch(int64_t num_tensors, int64_t num_elements);
 
 }  // namespace moge

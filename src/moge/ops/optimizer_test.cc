@@ -45,6 +45,24 @@ TEST_P(Optimizer, SumOfSquaresIsExactToFp64) {
   EXPECT_NEAR(got / want, 1.0, 1e-13);
 }
 
+TEST_P(Optimizer, SumsOfManyTensorsAreAddedInTheirOrder) {
+  std::vector<float> x(70000);
+  for (size_t i = 0; i < x.size(); ++i) x[i] = std::sin(static_cast<float>(i));
+  const int64_t lengths[] = {17, 0, 40000, 1, 16384, 13000};
+  std::vector<Tensor> tensors;
+  double want = 0;
+  int64_t elements = 0;
+  for (const int64_t n : lengths) {
+    tensors.push_back(Tensor::of(x.data() + elements, {n}));
+    want += sum_of_squares(context_, tensors.back());
+    elements += n;
+  }
+  const size_t before = context_.scratch.high_water();
+  EXPECT_EQ(sum_of_squares(context_, tensors), want);
+  EXPECT_LE(context_.scratch.high_water(),
+            std::max(before, sum_of_squares_scratch(std::ssize(tensors), elements)));
+}
+
 TEST_P(Optimizer, SumOfSquaresPassesOnNanAndInfinity) {
   for (float bad : {INFINITY, std::nanf("")})
     for (int64_t at : {0, 31, 36}) {

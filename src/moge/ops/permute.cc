@@ -158,4 +158,36 @@ void combine_backward(const Context& context, const Tensor& dy_TD, const Tensor&
   });
 }
 
+namespace {
+
+/// Calls move(slot, row) for every slot of every token.
+template <class Move>
+void for_slots(const Context& context, const Tensor& values_TK, const Tensor& row_of_TK,
+               const Tensor& values_R, Move move) {
+  check(row_of_TK.rank == 2, "[slots] row_of is {}, want [T, K]", row_of_TK);
+  const int64_t T = row_of_TK.dim(0), K = row_of_TK.dim(1);
+  check_dense(row_of_TK, {T, K}, DType::kI32, "slots", "row_of");
+  check_dense(values_TK, {T, K}, DType::kF32, "slots", "values by slot");
+  check_dense(values_R, {T * K}, DType::kF32, "slots", "values by row");
+  for_row_blocks(context, T, K * 12, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin * K; i < end * K; ++i) move(i, row_of_TK.as<int32_t>()[i]);
+  });
+}
+
+}  // namespace
+
+void slots_to_rows(const Context& context, const Tensor& values_TK, const Tensor& row_of_TK,
+                   const Tensor& values_R) {
+  for_slots(context, values_TK, row_of_TK, values_R, [&](int64_t slot, int64_t row) {
+    values_R.as<float>()[row] = values_TK.as<float>()[slot];
+  });
+}
+
+void rows_to_slots(const Context& context, const Tensor& values_R, const Tensor& row_of_TK,
+                   const Tensor& values_TK) {
+  for_slots(context, values_TK, row_of_TK, values_R, [&](int64_t slot, int64_t row) {
+    values_TK.as<float>()[slot] = values_R.as<float>()[row];
+  });
+}
+
 }  // namespace moge

@@ -2,23 +2,37 @@
 // A product is C = A * B; rows, columns and depth are those of C and of the sum.
 #pragma once
 
-#include "moge/kernels/gemm.h"
+#include "moge/kernels/gemm_block.h"
 #include "moge/ops/context.h"
 #include "moge/ops/linear.h"
 
 namespace moge {
 
-/// Row-major elements; `stride` in elements between rows.
+/// Row-major elements; `stride` in elements between rows. Where there is an index, row r is
+/// memory's row index[r].
 struct ProductMatrix {
   char* data = nullptr;
   int64_t stride = 0;
   DType dtype = DType::kF32;
+  const int32_t* index = nullptr;
 
-  static ProductMatrix of(const Tensor& tensor) {
-    return {static_cast<char*>(tensor.data), tensor.row_stride(), tensor.dtype};
+  static ProductMatrix of(const Tensor& tensor, const Tensor& rows = {}) {
+    return {static_cast<char*>(tensor.data), tensor.row_stride(), tensor.dtype,
+            static_cast<const int32_t*>(rows.data)};
   }
   char* at(int64_t row, int64_t column) const {
     return data + (row * stride + column) * (dtype == DType::kBF16 ? 2 : 4);
+  }
+  /// Rows from `row` on, as kernels take them.
+  char* rows_at(int64_t row, int64_t column) const { return at(index ? 0 : row, column); }
+  const int32_t* index_at(int64_t row) const { return index ? index + row : nullptr; }
+  /// A part of them, to be fetched before it is packed.
+  kernels::GemmNextRows next(int64_t row, int64_t count, int64_t column, int64_t columns) const {
+    return {.data = rows_at(row, column),
+            .index = index_at(row),
+            .count = count,
+            .stride_bytes = at(1, 0) - at(0, 0),
+            .row_bytes = at(0, columns) - at(0, 0)};
   }
 };
 
@@ -55,10 +69,10 @@ const kernels::GemmKernels& gemm_of(const kernels::Table& table, DType dtype);
 void run(const Context& context, const RowsProduct& product, Groups offsets);
 void run(const Context& context, const DepthProduct& product, Groups offsets);
 
-/// Bounds of the scratch that run() takes, for either dtype.
-size_t rows_product_scratch(const Context& context, int64_t experts, int64_t columns,
+/// Bounds of the scratch that run() takes for at most `rows` rows, for either dtype.
+size_t rows_product_scratch(const Context& context, int64_t rows, int64_t experts, int64_t columns,
                             int64_t depth);
-size_t depth_product_scratch(const Context& context, int64_t experts, int64_t rows,
+size_t depth_product_scratch(const Context& context, int64_t depth, int64_t experts, int64_t rows,
                              int64_t columns);
 
 }  // namespace moge

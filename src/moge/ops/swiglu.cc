@@ -29,4 +29,34 @@ void swiglu_backward(const Context& context, const Tensor& gate_up_R2F, const Te
   });
 }
 
+void swiglu_weighted_backward(const Context& context, const Tensor& gate_up_R2F,
+                              const Tensor& act_RF, const Tensor& dact_RF, const Tensor& weights_R,
+                              const Tensor& dgate_up_R2F, const Tensor& weighted_act_RF,
+                              const Tensor& dweights_R) {
+  constexpr const char* kOp = "swiglu";
+  check(act_RF.rank == 2, "[{}] act is {}, want [R, F]", kOp, act_RF);
+  const int64_t R = act_RF.dim(0), F = act_RF.dim(1);
+  check_shape(gate_up_R2F, {R, 2 * F}, kOp, "gate_up");
+  check_shape(dact_RF, {R, F}, kOp, "dact");
+  check_shape(dgate_up_R2F, {R, 2 * F}, kOp, "dgate_up");
+  check_shape(weighted_act_RF, {R, F}, kOp, "weighted act");
+  for (const Tensor* x : {&act_RF, &dact_RF, &dgate_up_R2F, &weighted_act_RF})
+    check(x->dtype == gate_up_R2F.dtype, "[{}] {} does not have the type of gate_up {}", kOp, *x,
+          gate_up_R2F);
+  check_dense(weights_R, {R}, DType::kF32, kOp, "weights");
+  check_dense(dweights_R, {R}, DType::kF32, kOp, "dweights");
+  const auto kernel = context.kernels.swiglu.weighted_backward[type_index(gate_up_R2F, kOp)];
+  for_row_blocks(context, R, F * 28, [&](int64_t begin, int64_t end) {
+    kernel({.gate_up = rows_from(gate_up_R2F, begin),
+            .act = rows_from(act_RF, begin),
+            .dact = rows_from(dact_RF, begin),
+            .weights_R = weights_R.as<float>() + begin,
+            .dgate_up = rows_to(dgate_up_R2F, begin),
+            .weighted_act = rows_to(weighted_act_RF, begin),
+            .dweights_R = dweights_R.as<float>() + begin,
+            .R = end - begin,
+            .F = F});
+  });
+}
+
 }  // namespace moge

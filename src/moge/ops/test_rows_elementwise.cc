@@ -177,7 +177,45 @@ OpRow swiglu_row(int64_t R, int64_t F, Types types, int64_t gap, double scale) {
   return row.gradient({"gate_up"}, {"act"}, forward);
 }
 
+OpRow swiglu_weighted_row(int64_t R, int64_t F, DType type, int64_t gap) {
+  OpRow row("swiglu_weighted",
+            fmt::format("R={} F={} {}{}", R, F, short_name(type), gap ? " gaps" : ""));
+  row.input("gate_up", type, {R, 2 * F}, {.gap = gap})
+      .input("weights", kF, {R})
+      .output("act", type, {R, F}, {.gap = gap})
+      .input("dy", type, {R, F}, {.gap = gap})
+      .output("dgate_up", type, {R, 2 * F}, {.gap = gap})
+      .output("y", type, {R, F}, {.gap = gap})
+      .output("dweights", kF, {R}, {.tolerance = 16});
+  const double n = static_cast<double>(R * F * size_of(type));
+  row.step({"forward",
+            [=](const Context& c, const Tensors& t) { swiglu_forward(c, t["gate_up"], t["act"]); },
+            [=](Values<double>& v) { ref::swiglu_forward(v["gate_up"], R, F, v["act"]); }, 3 * n});
+  row.step({"backward",
+            [=](const Context& c, const Tensors& t) {
+              swiglu_weighted_backward(c, t["gate_up"], t["act"], t["dy"], t["weights"],
+                                       t["dgate_up"], t["y"], t["dweights"]);
+            },
+            [=](Values<double>& v) {
+              ref::swiglu_weighted_backward(v["gate_up"], v["act"], v["dy"], v["weights"], R, F,
+                                            v["dgate_up"], v["y"], v["dweights"]);
+              double* norm = v.norm("dweights");
+              for (int64_t i = 0; i < R * F; ++i) norm[i / F] += std::abs(v["act"][i] * v["dy"][i]);
+            },
+            7 * n});
+  return row.gradient({"gate_up", "weights"}, {"y"}, [=](auto& v) {
+    ref::swiglu_forward(v["gate_up"], R, F, v["act"]);
+    ref::weigh_rows(v["act"], v["weights"], R, F, v["y"]);
+  });
+}
+
 void swiglu_rows(OpRows& rows) {
+  for (DType type : {kF, kB}) {
+    rows.push_back(swiglu_weighted_row(13, 96, type, 3));
+    for (int64_t F : {1, 15, 16, 56})
+      for (int64_t R : {0, 1, 9}) rows.push_back(swiglu_weighted_row(R, F, type, 0));
+    rows.push_back(swiglu_weighted_row(32768, 128, type, 0).only_perf());
+  }
   for (const Types& types : kTypes) rows.push_back(swiglu_row(13, 96, types, 3, 1.0));
   for (int64_t F : {1, 15, 16, 56})
     for (int64_t R : {0, 1, 9}) rows.push_back(swiglu_row(R, F, {kF, kF}, 0, 1.0));

@@ -287,6 +287,41 @@ void permute_rows(OpRows& rows) {
   }
 }
 
+OpRow slots_row(int64_t T, int64_t K, int64_t E, Choice choice) {
+  OpRow row("slots", fmt::format("T={} K={} E={}{}", T, K, E, name_of(choice)));
+  const Order order = order_of(chosen_ids(T, K, E, choice), T, K, E);
+  row.input("by_slot", kF, {T, K})
+      .input("row_of", kI, {T, K}, holding(order.row_of_TK))
+      .output("by_row", kF, {T * K})
+      .output("back", kF, {T, K});
+  const double bytes = static_cast<double>(T * K * 12);
+  row.step({"to_rows",
+            [=](const Context& c, const Tensors& t) {
+              slots_to_rows(c, t["by_slot"], t["row_of"], t["by_row"]);
+            },
+            [=](Values<double>& v) {
+              for (int64_t i = 0; i < T * K; ++i) v["by_row"][v.ids("row_of")[i]] = v["by_slot"][i];
+            },
+            bytes});
+  return row.step({"to_slots",
+                   [=](const Context& c, const Tensors& t) {
+                     rows_to_slots(c, t["by_row"], t["row_of"], t["back"]);
+                   },
+                   [=](Values<double>& v) {
+                     for (int64_t i = 0; i < T * K; ++i) v["back"][i] = v["by_slot"][i];
+                   },
+                   bytes});
+}
+
+void slots_rows(OpRows& rows) {
+  for (Choice choice : {Choice::kRandom, Choice::kOneExpert, Choice::kFirstExpertEmpty}) {
+    rows.push_back(slots_row(37, 4, 16, choice));
+    rows.push_back(slots_row(1, 1, 1, choice));
+    rows.push_back(slots_row(0, 4, 16, choice));
+  }
+  rows.push_back(slots_row(4096, 8, 64, Choice::kRandom).only_perf());
+}
+
 OpRow combine_row(int64_t T, int64_t K, int64_t G, int64_t D, DType type, bool accumulate,
                   int64_t gap) {
   OpRow row("combine", fmt::format("T={} K={} G={} D={} {}{}{}", T, K, G, D, short_name(type),
@@ -343,7 +378,7 @@ void combine_rows(OpRows& rows) {
 }
 
 const RegisterRows kRoute(route_rows), kBalance(balance_rows), kSort(sort_rows),
-    kPermute(permute_rows), kCombine(combine_rows);
+    kPermute(permute_rows), kSlots(slots_rows), kCombine(combine_rows);
 
 }  // namespace
 }  // namespace moge::testing

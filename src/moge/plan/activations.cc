@@ -33,10 +33,8 @@ LayerBytes layer_bytes(const ModelConfig& c, int64_t layer, int64_t T, int64_t w
   }
   if (moe) {
     bytes.always += padded(4 * E) + padded(4 * T);
-    bytes.temporary = padded(4 * T * E);
-    bytes.state +=
-        padded(4 * T * E) + 4 * padded(4 * T * K) + padded(4 * (E + 1)) + padded(w * R * D);
-    bytes.cheap += padded(w * R * D);
+    bytes.temporary = padded(4 * T * E) + padded(w * R * D);
+    bytes.state += padded(4 * T * E) + 4 * padded(4 * T * K) + padded(4 * (E + 1));
   }
   if (S > 0) {
     bytes.state += padded(w * T * 2 * S);
@@ -76,10 +74,9 @@ int64_t layer_gradient_bytes(const ModelConfig& c, int64_t layer, int64_t T, int
   const int64_t R = moe ? T * K : T, F = moe ? c.moe.expert_width : c.dense_width;
   const bool gated = S > 0 && c.moe.shared_gate;
 
-  int64_t bytes = padded(w * R * F) + padded(w * R * 2 * F);
-  if (!moe || (S > 0 && !gated)) bytes += padded(w * T * D);
+  int64_t bytes = padded(w * R * F) + padded(w * R * 2 * F) + padded(w * T * D);
   if (moe) {
-    bytes += 2 * padded(w * R * D) + padded(4 * T * K) + padded(w * T * E);
+    bytes += padded(w * R * D) + 2 * padded(4 * R) + padded(4 * T * K) + padded(w * T * E);
     if (c.moe.router_scale) bytes += padded(4 * E);
   }
   if (gated) bytes += padded(w * T * D) + padded(4 * T) + padded(w * T);

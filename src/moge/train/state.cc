@@ -54,9 +54,7 @@ int64_t TrainState::bytes(const ModelConfig& config, bool bf16) {
 void TrainState::zero_grads(const Context& context) { fill_zero(context, grads_.flat); }
 
 double TrainState::grad_norm(const Context& context) const {
-  double sum = 0;
-  for (const Tensor& grad : grads_by_name_) sum += sum_of_squares(context, grad);
-  return std::sqrt(sum);
+  return std::sqrt(sum_of_squares(context, grads_by_name_));
 }
 
 void TrainState::update(const Context& context, const OptimizerConfig& options,

@@ -68,6 +68,7 @@ Trainer::Trainer(ThreadPool& threads, const kernels::Table& table, const ModelCo
       buffers_(std::make_unique<StepBuffers>(*activations_, model, micro_tokens(data, optimizer),
                                              activation_dtype(optimizer),
                                              optimizer.recompute_granularity)) {
+  if (optimizer.sum_in_eighths) model_.sum = std::make_unique<LocalSum>(/*always_in_eighths=*/true);
   check_batches(optimizer);
   check(data.seq_length <= model.max_position,
         "--seq-length {} is longer than the model's context of {} tokens", data.seq_length,

@@ -1,13 +1,13 @@
 // Packed block times packed panels (kernels/gemm.h): a tile of up to 14 rows (AVX-512; else 6) by
 // two vectors of columns keeps its sums in registers.
-#include "moge/kernels/gemm.h"
-
 #include "moge/kernels/cpu/gemm_pack.inl"
+#include "moge/kernels/gemm_block.h"
 
 namespace {
 
 using moge::kernels::GemmBlock;
 using moge::kernels::GemmKernels;
+using moge::kernels::GemmNextRows;
 using moge::kernels::kGemmPartialTiles;
 using moge::kernels::kGemmSegmentUnits;
 
@@ -103,19 +103,29 @@ inline __attribute__((always_inline)) void finish(Sums<kRows>& sums, const GemmS
 constexpr int kPrefetchRows = 4;
 constexpr int kPrefetchFloats = 512;
 
-template <class F, int kFactor, int kRows>
+/// How A is packed: kernels/gemm.h.
+enum class Layout { kByRows, kByColumns };
+
+template <class F, Layout kA>
+constexpr int kRowStep = kA == Layout::kByRows ? kRowFloats<F> : 1;
+template <class F, Layout kA>
+constexpr int kUnitStep = kA == Layout::kByRows ? 1 : kUnitFloats<F>;
+template <Layout kA>
+constexpr int kFactorStep = kA == Layout::kByRows ? kGemmChunk : kTileRows;
+
+template <class F, Layout kA, int kFactor, int kRows>
 inline __attribute__((always_inline)) void multiply_unit(const float* a, const float* b,
                                                          Sums<kRows>& sums) {
   const Vec b0 = F::template panel<kFactor>(b), b1 = F::template panel<kFactor>(b + kLanes);
 #pragma GCC unroll 16
   for (int m = 0; m < kRows; ++m) {
-    const Vec x = splat(a[m * kRowFloats<F> + kFactor * kGemmChunk]);
+    const Vec x = splat(a[m * kRowStep<F, kA> + kFactor * kFactorStep<kA>]);
     sums[m][0] = F::multiply_add(x, b0, sums[m][0]);
     sums[m][1] = F::multiply_add(x, b1, sums[m][1]);
   }
 }
 
-template <class F, int kRows>
+template <class F, Layout kA, int kRows>
 inline __attribute__((always_inline)) void sum_segment(const float* a, const float* b, int units,
                                                        Sums<kRows>& sums) {
 #pragma GCC unroll 16
@@ -127,8 +137,9 @@ inline __attribute__((always_inline)) void sum_segment(const float* a, const flo
         __builtin_prefetch(b + kPrefetchFloats);
         __builtin_prefetch(b + kPrefetchFloats + 16);
       }
-      multiply_unit<F, 0, kRows>(a + u, b, sums);
-      if constexpr (F::kFactors > 1) multiply_unit<F, 1, kRows>(a + u, b, sums);
+      const float* a_u = a + u * kUnitStep<F, kA>;
+      multiply_unit<F, kA, 0, kRows>(a_u, b, sums);
+      if constexpr (F::kFactors > 1) multiply_unit<F, kA, 1, kRows>(a_u, b, sums);
     }
   }
 }
@@ -144,43 +155,46 @@ inline void prefetch_c(const Tile& tile, int rows) {
 }
 
 /// A tile of A and a panel of B through `count` segments.
-template <class F, int kRows>
+template <class F, Layout kA, int kRows>
 void multiply_tile(const float* a, const float* b, const GemmSegment* segments, int count,
                    const Tile& tile) {
   if (segments[count - 1].last) prefetch_c(tile, kRows);
   for (const GemmSegment* segment = segments; segment != segments + count; ++segment) {
     Sums<kRows> sums;
-    sum_segment<F, kRows>(a + int64_t{segment->chunk} * kChunkFloats<F>,
-                          b + int64_t{segment->begin} * kPanel, segment->units, sums);
+    sum_segment<F, kA, kRows>(a + int64_t{segment->chunk} * kChunkFloats<F>,
+                              b + int64_t{segment->begin} * kPanel, segment->units, sums);
     finish<kRows>(sums, *segment, tile);
   }
 }
 
 using TileFunction = void (*)(const float*, const float*, const GemmSegment*, int, const Tile&);
 
-template <class F, size_t... kIndex>
+template <class F, Layout kA, size_t... kIndex>
 TileFunction choose_tile(int rows, std::index_sequence<kIndex...>) {
-  static constexpr TileFunction kFunctions[] = {multiply_tile<F, int{kIndex} + 1>...};
+  static constexpr TileFunction kFunctions[] = {multiply_tile<F, kA, int{kIndex} + 1>...};
   return kFunctions[rows - 1];
 }
-
-/// This tile's and panel's share of the rows that are packed next.
-inline void prefetch_next_rows(const GemmBlock& block, int m, int rows, int n) {
-  const int64_t begin = block.next_row_bytes * n / block.columns / 64 * 64;
-  const int64_t end = block.next_row_bytes * (n + kPanel) / block.columns;
-  const char* row = static_cast<const char*>(block.next_rows) + m * block.next_stride_bytes;
-  for (int i = 0; i < rows; ++i, row += block.next_stride_bytes)
-    for (int64_t at = begin; at < end && at < block.next_row_bytes; at += 64)
-      __builtin_prefetch(row + at, /*write=*/0, /*second level*/ 2);
+template <class F>
+TileFunction choose_tile(bool by_columns, int rows) {
+  const std::make_index_sequence<kTileRows> indices;
+  return by_columns ? choose_tile<F, Layout::kByColumns>(rows, indices)
+                    : choose_tile<F, Layout::kByRows>(rows, indices);
 }
 
-/// Tile t of the block times the panel of column n, through `count` segments.
+/// Share number `i` of `n` of the rows that are packed next.
+inline void prefetch(const GemmNextRows& next, int64_t i, int64_t n) {
+  if (next.count <= 0) return;
+  for (int64_t r = next.count * i / n; r < next.count * (i + 1) / n; ++r) {
+    const char* row = next.data + (next.index ? next.index[r] : r) * next.stride_bytes;
+    for (int64_t at = 0; at < next.row_bytes; at += 64)
+      __builtin_prefetch(row + at, /*write=*/0, /*second level*/ 2);
+  }
+}
+
+/// Tile t, rows [m, m + rows) of the block, times the panel of column n, through `count` segments.
 template <class F>
-void multiply_segments(const GemmBlock& block, int t, int n, const GemmSegment* segments,
-                       int count) {
-  const int tiles = gemm_num_tiles(block.rows, kTileRows);
-  const int m = gemm_tile_begin(block.rows, tiles, t);
-  const int rows = gemm_tile_begin(block.rows, tiles, t + 1) - m;
+void multiply_segments(const GemmBlock& block, int t, int m, int rows, int n,
+                       const GemmSegment* segments, int count) {
   const int64_t element = block.c_is_bf16 ? 2 : 4;
   char* c = static_cast<char*>(block.c) + (m * block.c_stride + n) * element;
   const Tile tile = {.c = c,
@@ -189,8 +203,7 @@ void multiply_segments(const GemmBlock& block, int t, int n, const GemmSegment* 
                      .bias = block.bias ? block.bias + n : nullptr,
                      .partials = block.partials + int64_t{t} * kGemmPartialTiles * kTileFloats,
                      .block = &block};
-  if (block.next_rows && segments == block.segments) prefetch_next_rows(block, m, rows, n);
-  choose_tile<F>(rows, std::make_index_sequence<kTileRows>())(
+  choose_tile<F>(block.a_by_columns, rows)(
       static_cast<const float*>(block.a_packed) + int64_t{t} * block.chunks * kChunkFloats<F>,
       static_cast<const float*>(block.b_packed) + int64_t{n} * block.units, segments, count, tile);
 }
@@ -199,10 +212,16 @@ template <class F>
 void multiply(const GemmBlock& block) noexcept {
   const FlushSubnormals guard(F::kFlushesSubnormals);
   const int tiles = gemm_num_tiles(block.rows, kTileRows);
-  if (block.units <= kGemmSegmentUnits) {  // all of a tile of A stays in the first-level cache
-    for (int t = 0; t < tiles; ++t)
-      for (int n = 0; n < block.columns; n += kPanel)
-        multiply_segments<F>(block, t, n, block.segments, block.num_segments);
+  const int64_t calls = int64_t{tiles} * ((block.columns + kPanel - 1) / kPanel);
+  int64_t call = 0;
+  if (block.num_segments == 1 || block.units <= kGemmSegmentUnits) {  // a tile of A stays near
+    for (int t = 0, m = 0, end; t < tiles; ++t, m = end) {
+      end = gemm_tile_begin(block.rows, tiles, t + 1);
+      for (int n = 0; n < block.columns; n += kPanel) {
+        prefetch(block.next, call++, calls);
+        multiply_segments<F>(block, t, m, end - m, n, block.segments, block.num_segments);
+      }
+    }
     return;
   }
   for (int n = 0; n < block.columns; n += kPanel)
@@ -210,8 +229,11 @@ void multiply(const GemmBlock& block) noexcept {
       int units = block.segments[s].units;
       for (next = s + 1; next < block.num_segments; ++next)
         if ((units += block.segments[next].units) > kGemmSegmentUnits) break;
-      for (int t = 0; t < tiles; ++t)
-        multiply_segments<F>(block, t, n, block.segments + s, next - s);
+      for (int t = 0, m = 0, end; t < tiles; ++t, m = end) {
+        end = gemm_tile_begin(block.rows, tiles, t + 1);
+        if (s == 0) prefetch(block.next, call++, calls);
+        multiply_segments<F>(block, t, m, end - m, n, block.segments + s, next - s);
+      }
     }
 }
 

@@ -9,6 +9,27 @@ namespace {
 
 using moge::kernels::kGemmChunk;
 
+/// As First, in one masked instruction where the instruction set has it: products have many tails.
+struct Some {
+  int n;
+};
+#if MOGE_VECTOR_BYTES == 64
+inline __mmask16 mask_of(Some lanes) { return static_cast<__mmask16>((1u << lanes.n) - 1); }
+inline Vec load(const float* p, Some lanes) {
+  return (Vec)_mm512_maskz_loadu_ps(mask_of(lanes), p);
+}
+inline Vec load(const BFloat16* p, Some lanes) {
+  return widen((VecH)_mm256_maskz_loadu_epi16(mask_of(lanes), p));
+}
+inline void store(float* p, Vec v, Some lanes) {
+  _mm512_mask_storeu_ps(p, mask_of(lanes), (__m512)v);
+}
+#else
+inline Vec load(const float* p, Some lanes) { return load(p, First{lanes.n}); }
+inline Vec load(const BFloat16* p, Some lanes) { return load(p, First{lanes.n}); }
+inline void store(float* p, Vec v, Some lanes) { store(p, v, First{lanes.n}); }
+#endif
+
 struct Fp32 {
   using Source = float;
   static constexpr int kUnit = 1;     // elements of a unit
@@ -16,8 +37,14 @@ struct Fp32 {
   static constexpr bool kFlushesSubnormals = false;
 
   static Vec along_k(const float* p) { return load(p); }
-  static Vec across_k(const float* p, int64_t, bool) { return load(p); }
-  static void store_a(float* to, Vec units) { store(to, units); }
+  template <class Lanes>
+  static Vec across_k(const float* p, const float*, Lanes lanes) {
+    return load(p, lanes);
+  }
+  template <int>
+  static Vec factor(Vec units) {
+    return units;
+  }
   template <int>
   static Vec panel(const float* b) {
     return load(b);
@@ -35,10 +62,11 @@ struct Bf16Pairs {
   static constexpr bool kFlushesSubnormals = true;
 
   static Vec along_k(const BFloat16* p) { return *reinterpret_cast<const UnitsU*>(p); }
-  /// Pairs of row p and the row below it, which is zero where it does not exist.
-  static Vec across_k(const BFloat16* p, int64_t ld, bool has_second) {
-    VecW pairs = (VecW)load(p) >> 16;
-    if (has_second) pairs |= (VecW)load(p + ld);
+  /// Pairs of row p and the row below it, null where it does not exist.
+  template <class Lanes>
+  static Vec across_k(const BFloat16* p, const BFloat16* below, Lanes lanes) {
+    VecW pairs = (VecW)load(p, lanes) >> 16;
+    if (below) pairs |= (VecW)load(below, lanes);
     return (Vec)pairs;
   }
   static Vec odd(Vec pairs) { return (Vec)((VecW)pairs & 0xffff0000u); }
@@ -51,9 +79,9 @@ struct Bf16Pairs {
 struct SplitBf16 : Bf16Pairs {
   static constexpr int kFactors = 2;
 
-  static void store_a(float* to, Vec pairs) {
-    store(to, odd(pairs));
-    store(to + kGemmChunk, even(pairs));
+  template <int kFactor>
+  static Vec factor(Vec pairs) {
+    return kFactor == 0 ? odd(pairs) : even(pairs);
   }
   template <int kFactor>
   static Vec panel(const float* b) {
@@ -70,7 +98,10 @@ struct SplitBf16 : Bf16Pairs {
 struct DotBf16 : Bf16Pairs {
   static constexpr int kFactors = 1;
 
-  static void store_a(float* to, Vec pairs) { store(to, pairs); }
+  template <int>
+  static Vec factor(Vec pairs) {
+    return pairs;
+  }
   template <int>
   static Vec panel(const float* b) {
     return load(b);
@@ -100,16 +131,24 @@ inline Vec units_along_k(const typename F::Source* p, int elements) {
   return F::along_k(padded);
 }
 
-/// One unit of kLanes neighbouring columns, of which `columns` exist; `rows` elements of K are
-/// left.
+/// Where the rows of one unit begin.
 template <class F>
-inline Vec units_across_k(const typename F::Source* p, int64_t ld, int columns, int rows) {
-  if (columns >= kLanes) return F::across_k(p, ld, rows > 1);
-  typename F::Source padded[2 * kLanes] = {};
-  copy_some(p, columns, padded);
-  if (F::kUnit > 1 && rows > 1) copy_some(p + ld, columns, padded + kLanes);
-  return F::across_k(padded, kLanes, rows > 1);
-}
+struct UnitRows {
+  const typename F::Source *first, *second;  ///< of a pair; null where K ends before it
+
+  UnitRows(const typename F::Source* x, int64_t ld, const int32_t* index, int u, int k) {
+    const int row = u * F::kUnit;
+    const bool pair = F::kUnit > 1 && row + 1 < k;
+    first = x + (index ? index[row] : row) * ld;
+    second = pair ? x + (index ? index[row + 1] : row + 1) * ld : nullptr;
+  }
+  /// The unit in kLanes neighbouring columns from `column`, of which `columns` exist.
+  Vec units(int column, int columns) const {
+    const auto* below = second ? second + column : nullptr;
+    if (columns >= kLanes) return F::across_k(first + column, below, All{});
+    return F::across_k(first + column, below, Some{columns});
+  }
+};
 
 template <class F>
 inline int num_units(int k) {

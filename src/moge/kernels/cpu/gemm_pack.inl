@@ -4,7 +4,7 @@
 #include <utility>  // index_sequence: a type only
 
 #include "moge/kernels/cpu/gemm_format.inl"
-#include "moge/kernels/gemm.h"
+#include "moge/kernels/gemm_block.h"
 
 namespace {
 
@@ -16,9 +16,11 @@ constexpr int kTileRows =
     kLanes == 16 ? 14 : 6;  // two vectors a row and the sums fill the registers
 constexpr int kPanel = 2 * kLanes;
 
-/// Floats of a row, and of a tile, within one chunk of packed A.
+/// Floats of a row (by rows), of a unit (by columns), and of a tile within one chunk of packed A.
 template <class F>
 constexpr int kRowFloats = kGemmChunk* F::kFactors;
+template <class F>
+constexpr int kUnitFloats = kTileRows* F::kFactors;
 template <class F>
 constexpr int kChunkFloats = kTileRows* kRowFloats<F>;
 
@@ -68,31 +70,32 @@ void pack_b_rows(const void* w, int64_t ld, int columns, int k, void* packed) no
 }
 
 template <class F>
-void pack_b_columns(const void* w, int64_t ld, int columns, int k, void* packed) noexcept {
+void pack_b_columns(const void* w, int64_t ld, const int32_t* index, int columns, int k,
+                    void* packed) noexcept {
   const auto* source = static_cast<const typename F::Source*>(w);
   const int units = num_units<F>(k);
-  for (int u = 0; u < units; ++u, source += ld * F::kUnit) {
+  for (int u = 0; u < units; ++u) {
+    const UnitRows<F> rows(source, ld, index, u, k);
     float* to = static_cast<float*>(packed) + int64_t{u} * kPanel;
     for (int n0 = 0; n0 < columns; n0 += kPanel, to += int64_t{units} * kPanel)
       for (int half = 0; half < kPanel; half += kLanes) {
         const int n = n0 + half;
-        store(to + half, n < columns
-                             ? units_across_k<F>(source + n, ld, columns - n, k - u * F::kUnit)
-                             : Vec{});
+        store(to + half, n < columns ? rows.units(n, columns - n) : Vec{});
       }
   }
 }
 
 template <class F>
-void pack_a_rows(const void* x, int64_t ld, int rows, int k, const GemmSegment* segments,
-                 int num_segments, void* packed) noexcept {
+void pack_a_rows(const void* x, int64_t ld, const int32_t* index, int rows, int k,
+                 const GemmSegment* segments, int num_segments, void* packed) noexcept {
   const auto* source = static_cast<const typename F::Source*>(x);
   const GemmSegment& end = segments[num_segments - 1];
   const int64_t tile_floats =
       int64_t{end.chunk + (end.units + kGemmChunk - 1) / kGemmChunk} * kChunkFloats<F>;
   const int tiles = gemm_num_tiles(rows, kTileRows);
   for (int t = 0, m = 0; t < tiles; ++t)
-    for (int first = m, next = gemm_tile_begin(rows, tiles, t + 1); m < next; ++m)
+    for (int first = m, next = gemm_tile_begin(rows, tiles, t + 1); m < next; ++m) {
+      const auto* row = source + (index ? index[m] : m) * ld;
       for (int s = 0; s < num_segments; ++s) {
         const int begin = segments[s].begin, units = segments[s].units;
         float* to = static_cast<float*>(packed) + t * tile_floats +
@@ -100,42 +103,41 @@ void pack_a_rows(const void* x, int64_t ld, int rows, int k, const GemmSegment* 
         for (int u = 0; u < units; u += kGemmChunk, to += kChunkFloats<F>)
           for (int i = 0; i < kGemmChunk; i += kLanes) {
             const int at = (begin + u + i) * F::kUnit;
-            F::store_a(to + i, units_along_k<F>(source + m * ld + at, k - at));
+            const Vec units = units_along_k<F>(row + at, k - at);
+            store(to + i, F::template factor<0>(units));
+            if (F::kFactors > 1) store(to + i + kGemmChunk, F::template factor<1>(units));
           }
       }
+    }
 }
 
-/// kLanes units of kLanes rows: A's columns are memory's rows.
+/// One unit of the rows [m0, m1) of a tile; `rows` of them may be read.
 template <class F>
-inline void transpose_a(const typename F::Source* source, int64_t ld, int rows, int k, float* to,
-                        int rows_to) {
-  Vec block[kLanes];
-#pragma GCC unroll 16
-  for (int j = 0; j < kLanes; ++j) {
-    const int row = j * F::kUnit;
-    block[j] = row < k ? units_across_k<F>(source + row * ld, ld, rows, k - row) : Vec{};
+inline void pack_a_unit(const UnitRows<F>& unit, int m0, int m1, int rows, float* to) {
+  for (int m = m0; m < m1; m += kLanes, to += kLanes) {
+    const Vec units = unit.units(m, rows - m);
+    const Some present{m1 - m < kLanes ? m1 - m : kLanes};
+    store(to, F::template factor<0>(units), present);
+    if (F::kFactors > 1) store(to + kTileRows, F::template factor<1>(units), present);
   }
-  transpose_step<1>(block);
-#pragma GCC unroll 16
-  for (int i = 0; i < kLanes; ++i)
-    if (i < rows_to) F::store_a(to + i * kRowFloats<F>, block[i]);
 }
 
 template <class F>
-void pack_a_columns(const void* x, int64_t ld, int rows, int k, void* packed) noexcept {
+void pack_a_columns(const void* x, int64_t ld, const int32_t* index, int rows, int k,
+                    void* packed) noexcept {
   const auto* source = static_cast<const typename F::Source*>(x);
   const int units = num_units<F>(k), tiles = gemm_num_tiles(rows, kTileRows);
   const int64_t tile_floats = int64_t{(units + kGemmChunk - 1) / kGemmChunk} * kChunkFloats<F>;
-  auto* chunk_out = static_cast<float*>(packed);
-  for (int chunk = 0; chunk < units; chunk += kGemmChunk, chunk_out += kChunkFloats<F>)
-    for (int t = 0; t < tiles; ++t) {
-      const int m0 = gemm_tile_begin(rows, tiles, t), m1 = gemm_tile_begin(rows, tiles, t + 1);
-      for (int u = chunk; u < chunk + kGemmChunk && u < units; u += kLanes)
-        for (int m = m0; m < m1; m += kLanes)
-          transpose_a<F>(source + int64_t{u} * F::kUnit * ld + m, ld, rows - m, k - u * F::kUnit,
-                         chunk_out + t * tile_floats + (m - m0) * kRowFloats<F> + (u - chunk),
-                         m1 - m);
+  auto* to = static_cast<float*>(packed);
+  for (int chunk = 0; chunk < units; chunk += kGemmChunk, to += kChunkFloats<F>) {
+    const int end = units < chunk + kGemmChunk ? units : chunk + kGemmChunk;
+    for (int t = 0, m0 = 0, m1; t < tiles; ++t, m0 = m1) {
+      m1 = gemm_tile_begin(rows, tiles, t + 1);
+      float* unit = to + t * tile_floats;
+      for (int u = chunk; u < end; ++u, unit += kUnitFloats<F>)
+        pack_a_unit<F>(UnitRows<F>(source, ld, index, u, k), m0, m1, rows, unit);
     }
+  }
 }
 
 }  // namespace

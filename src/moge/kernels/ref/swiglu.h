@@ -34,4 +34,24 @@ void swiglu_backward(const T* gate_up_R2F, const T* dact_RF, int64_t R, int64_t 
     }
 }
 
+/// y = weight * act, act as swiglu_forward gives it.
+template <class T>
+void weigh_rows(const T* act_RF, const T* weights_R, int64_t R, int64_t F, T* y_RF) {
+  for (int64_t r = 0; r < R; ++r)
+    for (int64_t f = 0; f < F; ++f) y_RF[r * F + f] = weights_R[r] * act_RF[r * F + f];
+}
+
+template <class T>
+void swiglu_weighted_backward(const T* gate_up_R2F, const T* act_RF, const T* dy_RF,
+                              const T* weights_R, int64_t R, int64_t F, T* dgate_up_R2F, T* y_RF,
+                              T* dweights_R) {
+  swiglu_backward(gate_up_R2F, dy_RF, R, F, dgate_up_R2F);
+  weigh_rows(act_RF, weights_R, R, F, y_RF);
+  for (int64_t r = 0; r < R; ++r) {
+    for (int64_t i = 0; i < 2 * F; ++i) dgate_up_R2F[r * 2 * F + i] *= weights_R[r];
+    dweights_R[r] = 0;
+    for (int64_t f = 0; f < F; ++f) dweights_R[r] += act_RF[r * F + f] * dy_RF[r * F + f];
+  }
+}
+
 }  // namespace moge::ref

@@ -1,0 +1,46 @@
+// One packed block of rows times packed panels of columns: what GemmKernels::multiply takes
+// (layouts and order of sums: kernels/gemm.h).
+#pragma once
+
+#include "moge/kernels/gemm.h"
+
+namespace moge::kernels {
+
+/// A run of K that a tile sums from zero, and what happens to that sum.
+struct GemmSegment {
+  int begin;       ///< first unit
+  int units;       ///< at most kGemmSegmentUnits
+  int chunk;       ///< its first chunk within a tile of packed A
+  bool continues;  ///< add it to the segments of the same part before it
+  bool ends_part;  ///< then this part is complete ...
+  int joins;       ///< ... and joins this many complete subtrees of its own size
+  bool last;       ///< then the sum is complete
+};
+
+/// Rows of memory that are packed next: fetched into the second-level cache meanwhile.
+struct GemmNextRows {
+  const char* data = nullptr;
+  const int32_t* index = nullptr;  ///< row i is memory's row index[i]
+  int64_t count = 0;
+  int64_t stride_bytes = 0, row_bytes = 0;
+};
+
+struct GemmBlock {
+  const void* a_packed;
+  bool a_by_columns;  ///< packed by pack_a_columns
+  const void* b_packed;
+  int rows, columns;
+  int units;   ///< K units of a panel
+  int chunks;  ///< chunks of a tile of A
+  const GemmSegment* segments;
+  int num_segments;
+  float* partials;  ///< kGemmPartialTiles * tile_rows * panel_columns floats per tile of the block
+  void* c;          ///< fp32, or bf16 if c_is_bf16
+  int64_t c_stride;
+  bool c_is_bf16;
+  bool accumulate;    ///< C += instead of C =
+  const float* bias;  ///< [columns] or null
+  GemmNextRows next;
+};
+
+}  // namespace moge::kernels
