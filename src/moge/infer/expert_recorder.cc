@@ -37,10 +37,13 @@ struct ExpertRecorder::Span {
     std::atomic<double> row_imbalance{0}, byte_imbalance{0}, distinct{0};
   };
   Span(int64_t layers, int64_t experts)
-      : rows_LE(static_cast<size_t>(layers * experts)), layers_L(static_cast<size_t>(layers)) {}
+      : rows_LE(static_cast<size_t>(layers * experts)),
+        plain_LE(static_cast<size_t>(layers * experts)),
+        layers_L(static_cast<size_t>(layers)) {}
 
   void clear() {
     for (auto& count : rows_LE) count.store(0, kRelaxed);
+    for (auto& count : plain_LE) count.store(0, kRelaxed);
     for (Layer& layer : layers_L) {
       layer.steps.store(0, kRelaxed);
       layer.row_imbalance.store(0, kRelaxed);
@@ -51,7 +54,7 @@ struct ExpertRecorder::Span {
     began.store(seconds_now(), kRelaxed);
   }
 
-  std::vector<std::atomic<int64_t>> rows_LE;
+  std::vector<std::atomic<int64_t>> rows_LE, plain_LE;
   std::vector<Layer> layers_L;
   std::atomic<int64_t> tokens{0}, began{-1};
 };
@@ -85,7 +88,23 @@ void ExpertRecorder::on_step(const ModelRunner& runner, int64_t rows) {
   add(spans_[static_cast<size_t>(span_number_ % kSpans)]->tokens, rows);
   if (recording_.load(kRelaxed)) add(record_->tokens, rows);
   for (int64_t layer = 0; layer < layers_; ++layer)
-    if (config_.layers[static_cast<size_t>(layer)].moe) count_layer(runner, rows, layer);
+    if (config_.layers[static_cast<size_t>(layer)].moe) {
+      count_layer(runner, rows, layer);
+      if (config_.moe.num_groups > 1) count_plain(runner, rows, layer);
+    }
+}
+
+void ExpertRecorder::count_plain(const ModelRunner& runner, int64_t rows, int64_t layer) {
+  const int64_t K = config_.moe.top_k, first = (layers_ + layer) * K;
+  Span& span = *spans_[static_cast<size_t>(span_number_ % kSpans)];
+  for (int64_t row = 0; row < rows; ++row)
+    for (int32_t id :
+         runner.experts(row).subspan(static_cast<size_t>(first), static_cast<size_t>(K))) {
+      if (id < 0) break;
+      const auto cell = static_cast<size_t>(layer * experts_ + id);
+      add(span.plain_LE[cell], int64_t{1});
+      if (recording_.load(kRelaxed)) add(record_->plain_LE[cell], int64_t{1});
+    }
 }
 
 void ExpertRecorder::count_layer(const ModelRunner& runner, int64_t rows, int64_t layer) {
@@ -136,8 +155,11 @@ ExpertLoad ExpertRecorder::sum_of(const std::vector<const Span*>& spans) const {
     if (!config_.layers[layer].moe) continue;
     LayerLoad& sum = load.layers[layer];
     sum.rows_E.resize(static_cast<size_t>(experts_));
+    if (config_.moe.num_groups > 1) sum.plain_E.resize(sum.rows_E.size());
     double row_imbalance = 0, byte_imbalance = 0, distinct = 0;
     for (const Span* span : spans) {
+      for (size_t e = 0; e < sum.plain_E.size(); ++e)
+        sum.plain_E[e] += span->plain_LE[layer * sum.rows_E.size() + e].load(kRelaxed);
       for (size_t e = 0; e < sum.rows_E.size(); ++e)
         sum.rows_E[e] += span->rows_LE[layer * sum.rows_E.size() + e].load(kRelaxed);
       const Span::Layer& l = span->layers_L[layer];

@@ -17,6 +17,8 @@ namespace moge::infer {
 /// experts take their place where they can.
 struct LayerLoad {
   std::vector<int64_t> rows_E;  ///< rows that chose each expert
+  /// Of a sample of the rows: how many would have, with plain top-K; empty without groups.
+  std::vector<int64_t> plain_E;
   int64_t steps = 0;
   double row_imbalance = 0;   ///< mean over steps of (most - fewest rows of a group) / tokens
   double byte_imbalance = 1;  ///< mean over steps of the most distinct experts of a group / mean
@@ -50,6 +52,7 @@ class ExpertRecorder final : public StepObserver {
   struct Span;  // the counts of some seconds
   enum Command { kNothing, kStart, kStop };
   void count_layer(const ModelRunner& runner, int64_t rows, int64_t layer);
+  void count_plain(const ModelRunner& runner, int64_t rows, int64_t layer);
   void open_span(int64_t number);
   ExpertLoad sum_of(const std::vector<const Span*>& spans) const;
 

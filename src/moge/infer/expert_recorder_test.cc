@@ -66,6 +66,21 @@ TEST(ExpertRecorder, CountsEveryRowOfEveryLayer) {
   EXPECT_EQ(recorder.last_minute().tokens, 33);
 }
 
+TEST(ExpertRecorder, CountsPlainTopkOfASampleOfTheRows) {
+  Made made;
+  ExpertRecorder recorder(made.config());
+  Engine engine(made.runner, {.max_model_len = 64, .observer = &recorder});
+  run(engine, prompt_of(20, 20));  // 20 steps: one row of every fourth
+  Request traced = prompt_of(2, 7);
+  traced.want_experts = true;  // those rows are known anyway
+  run(engine, std::move(traced));
+  for (const LayerLoad& layer : recorder.last_minute().layers) {
+    ASSERT_EQ(layer.plain_E.size(), layer.rows_E.size());
+    EXPECT_EQ(std::accumulate(layer.plain_E.begin(), layer.plain_E.end(), int64_t{0}),
+              (5 + 7) * made.config().moe.top_k);
+  }
+}
+
 TEST(Embeddings, AreTheSameInChunksAndFromTheCache) {
   const auto embedding = [](int64_t chunk, int times) {
     Made made;

@@ -13,6 +13,7 @@ struct ModelRunner::State {
         RunnerOptions options_in);
 
   void place_tokens(std::span<const StepSlice> step_slices);
+  void sample_plain_rows(int64_t rows);
   void record_experts(int64_t layer, const BlockActivations& acts);
   void record_plain_topk(int64_t layer, const Tensor& router_logits_TE);
   int64_t experts_per_row() const { return 2 * model.config.num_layers() * model.config.moe.top_k; }
@@ -28,6 +29,7 @@ struct ModelRunner::State {
   int64_t logits_block = -1;                      // which of the step's blocks `logits` holds
   Tensor x_TD;                                    // of the step, in the workspace
   std::vector<SequenceSlice> slices;
+  int64_t steps = 0;
 };
 
 namespace {
@@ -87,6 +89,14 @@ void ModelRunner::State::place_tokens(std::span<const StepSlice> step_slices) {
   }
 }
 
+/// So that a served model's balance can be compared with plain top-K's: a few rows now and then.
+void ModelRunner::State::sample_plain_rows(int64_t rows) {
+  constexpr int64_t kEverySteps = 4, kRows = 4;
+  if (++steps % kEverySteps != 0 || model.config.moe.num_groups == 1 || !plain_rows.empty()) return;
+  for (int64_t i = 0; i < std::min(rows, kRows); ++i)
+    plain_rows.push_back(static_cast<int32_t>(i * rows / std::min(rows, kRows)));
+}
+
 void ModelRunner::State::record_experts(int64_t layer, const BlockActivations& acts) {
   if (!model.config.layers[static_cast<size_t>(layer)].moe) return;
   const int64_t K = model.config.moe.top_k, per_row = experts_per_row();
@@ -120,6 +130,7 @@ void ModelRunner::step(std::span<const StepSlice> step_slices) {
   s.place_tokens(step_slices);
   if (s.slices.empty()) return;
   const int64_t rows = s.slices.back().first_row + s.slices.back().num_tokens;
+  s.sample_plain_rows(rows);
   const Batch batch{.ids_T = Tensor::of(s.ids.data(), {rows}),
                     .positions_T = Tensor::of(s.positions.data(), {rows}),
                     .slices = s.slices,

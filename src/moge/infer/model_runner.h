@@ -45,7 +45,8 @@ class ModelRunner {
   /// replaces the present one.
   std::span<float> logits(int64_t i);
   /// Experts of row `row` of the step: [2][layers][top_k], -1 in dense layers. First those that
-  /// computed it; then those that plain top-K without groups would have taken (-1: not asked).
+  /// computed it; then those that plain top-K without groups would have taken (-1: not asked,
+  /// save a few rows of every fourth step).
   std::span<const int32_t> experts(int64_t row) const;
 
   /// Adds the last hidden states, as the final norm leaves them, of rows of the step.

@@ -22,16 +22,18 @@ Json layer_json(size_t index, const infer::LayerLoad& load, int64_t groups) {
   std::vector<int64_t> group_rows(static_cast<size_t>(groups));
   for (size_t e = 0; e < per_group * group_rows.size(); ++e)
     group_rows[e / per_group] += load.rows_E[e];
-  return {{"layer", index},
-          {"counts", load.rows_E},
-          {"groups", group_rows},
-          {"steps", load.steps},
-          {"imbalance_rows", load.row_imbalance},
-          {"imbalance_bytes", load.byte_imbalance},
-          {"distinct", load.distinct},
-          {"busiest_share", balance.busiest_share},
-          {"entropy", balance.entropy},
-          {"dead", balance.dead}};
+  Json made = {{"layer", index},
+               {"counts", load.rows_E},
+               {"groups", group_rows},
+               {"steps", load.steps},
+               {"imbalance_rows", load.row_imbalance},
+               {"imbalance_bytes", load.byte_imbalance},
+               {"distinct", load.distinct},
+               {"busiest_share", balance.busiest_share},
+               {"entropy", balance.entropy},
+               {"dead", balance.dead}};
+  if (!load.plain_E.empty()) made["plain_counts"] = load.plain_E;
+  return made;
 }
 
 Json load_json(const Service& service, const infer::ExpertLoad& load, int64_t groups) {
