@@ -16,7 +16,7 @@ namespace {
 
 // Few rows: the work is reading weights, so tasks are even pieces of memory. More rows: a task's
 // panels stay in a worker's second-level cache (1 or 2 MiB a core) while blocks of rows pass by.
-constexpr int64_t kFewRowsBytes = 128 << 10;
+constexpr int64_t kFewRowsBytes = 320 << 10;
 constexpr int64_t kPanelsBytes = 1 << 20;
 constexpr int64_t kRowsBytes = 256 << 10;
 constexpr int64_t kMinTiles = 4, kMaxTiles = 18;  // of a block of rows
