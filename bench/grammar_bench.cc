@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "moge/core/error.h"
-#include "moge/grammar/output_format.h"
+#include "moge/grammar/grammar_cache.h"
 
 namespace moge::grammar {
 namespace {

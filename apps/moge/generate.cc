@@ -7,6 +7,7 @@
 #include "moge/core/error.h"
 #include "moge/core/files.h"
 #include "moge/infer/pending.h"
+#include "output_options.h"
 #include "sampling_options.h"
 
 namespace moge {
@@ -16,6 +17,7 @@ namespace {
 struct GenerateOptions {
   EngineChoice engine;
   SamplingOptions sampling;
+  OutputOptions output;
   std::string prompt, file;
   bool no_special = false;
 
@@ -25,6 +27,7 @@ struct GenerateOptions {
     v("file", file, "a file whose text is the prompt").letter('f').called("FILE");
     v("no-special", no_special, "no begin-of-text token before the prompt");
     sampling.visit(v);
+    output.visit(v);
   }
 };
 
@@ -91,7 +94,8 @@ void generate(GenerateOptions& options, Run& run) {
   run.stop();
   ModelSession session(options.engine, run);
   infer::Request request{.prompt = session.tokenizer().encode(options.prompt, !options.no_special),
-                         .sampling = options.sampling.params(run.common().seed)};
+                         .sampling = options.sampling.params(run.common().seed),
+                         .constraint = options.output.constraint(session)};
   const std::vector<int32_t> prompt = request.prompt;
   const bool with_logprobs = request.sampling.num_logprobs >= 0;
   if (!run.json()) run.out(options.prompt);

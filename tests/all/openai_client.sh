@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# PyPI's openai client talks to `moge serve`: models, completions, chat, errors, parallel streams.
+# PyPI's openai client talks to `moge serve`: models, completions, chat, parse with a schema, errors, parallel streams.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/common.bash"
 venv openai 'openai>=1,<3'

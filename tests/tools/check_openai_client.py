@@ -67,6 +67,44 @@ def check_responses():
     assert listed.output_text == client.responses.create(**common).output_text, listed
 
 
+def check_structured_output():
+    """The SDK's own way, parse() with a pydantic model: what comes is an object of that class."""
+    import enum
+    from typing import Literal, Optional
+
+    from pydantic import BaseModel, Field
+
+    class Colour(enum.Enum):
+        red = "red"
+        blue = "blue"
+
+    class Item(BaseModel):
+        name: str = Field(max_length=12)
+        count: int = Field(ge=0, le=99)
+        colour: Colour
+
+    class Order(BaseModel):
+        items: list[Item] = Field(min_length=1, max_length=2)
+        state: Literal["open", "done"]
+        note: Optional[str] = Field(max_length=10)
+        price: float = Field(gt=0, lt=1000)
+
+    messages = [dict(role="user", content="How many apples?")]
+    for temperature in (0, 1):
+        request = dict(model="small", messages=messages, max_tokens=300, temperature=temperature)
+        choice = client.chat.completions.parse(response_format=Order, **request).choices[0]
+        assert choice.finish_reason == "stop" and isinstance(choice.message.parsed, Order), choice
+    choice = client.chat.completions.create(extra_body={"guided_choice": ["yes", "no"]}, **request)
+    assert choice.choices[0].message.content in ("yes", "no"), choice
+    schema = {"type": "json_schema",
+              "json_schema": {"name": "x", "schema": {"type": "array", "uniqueItems": True}}}
+    try:
+        client.chat.completions.create(response_format=schema, **request)
+        sys.exit("check_openai_client: a schema that cannot be compiled was accepted")
+    except openai.BadRequestError as e:
+        assert e.param == "response_format" and "uniqueItems" in e.message, e
+
+
 def expect(error, **request):
     try:
         client.completions.create(**{**COMMON, "prompt": "a", **request})
@@ -90,5 +128,6 @@ check_tools()
 check_responses()
 expect(openai.NotFoundError, model="other")
 expect(openai.BadRequestError, temperature=-1)
+check_structured_output()
 check_parallel()
 print(f"openai {openai.__version__}: models, completions, chat, tools, responses, errors, 4 parallel streams agree")

@@ -203,6 +203,38 @@ class Assembler {
 
 Automaton::Automaton(const Grammar& grammar, Budget& budget) {
   Assembler(grammar, budget).build(*this);
+  find_reads(budget);
+}
+
+/// What a call reads first is what its rule reads first, by edges or by calls of its own; and,
+/// where that rule may read nothing, what comes behind the call.
+void Automaton::find_reads(Budget& budget) {
+  for (Facts& facts : facts_) {
+    const auto s = static_cast<int32_t>(&facts - facts_.data());
+    if (calls(s).empty()) continue;
+    facts.reads = static_cast<int32_t>(reads_.size());
+    reads_.emplace_back();
+  }
+  const auto add_first = [&](int32_t from, ByteSet& to) {
+    for (const Edge& edge : edges(from))
+      for (int b = edge.first; b <= edge.last; ++b) to[at(b / 64)] |= uint64_t{1} << (b % 64);
+    if (const int32_t i = facts_[at(from)].reads; i >= 0)
+      for (size_t k = 0; k < to.size(); ++k) to[k] |= reads_[at(i)][k];
+  };
+  for (bool changed = true; changed;) {
+    changed = false;
+    for (int32_t s = 0; s < num_states(); ++s) {
+      if (calls(s).empty()) continue;
+      ByteSet set{};
+      for (const CallEdge& call : calls(s)) {
+        budget.spend(4);
+        add_first(start(call.rule), set);
+        if (can_end(start(call.rule))) add_first(call.target, set);
+      }
+      changed = changed || set != reads_[at(facts_[at(s)].reads)];
+      reads_[at(facts_[at(s)].reads)] = set;
+    }
+  }
 }
 
 }  // namespace moge::grammar

@@ -2,6 +2,7 @@
 // each state without looking at any text.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -31,6 +32,11 @@ class Automaton {
       if (byte <= edge.last) return byte >= edge.first ? edge.target : -1;
     return -1;
   }
+  /// Whether a call from here may read the byte first.
+  bool reads_by_call(int32_t s, uint8_t byte) const {
+    const int32_t i = facts_[at(s)].reads;
+    return i >= 0 && (reads_[at(i)][byte / 64] >> (byte % 64) & 1) != 0;
+  }
   /// The rule may end here.
   bool accepting(int32_t s) const { return facts_[at(s)].accepting; }
   /// The rule may end here, maybe by way of rules that read nothing.
@@ -44,7 +50,10 @@ class Automaton {
   struct Facts {
     bool accepting = false, can_end = false;
     int32_t need = 0;
+    int32_t reads = -1;  // where in reads_, for states with calls
   };
+  using ByteSet = std::array<uint64_t, 4>;
+  void find_reads(Budget& budget);
   static size_t at(int32_t s) { return static_cast<size_t>(s); }
 
   std::vector<Facts> facts_;
@@ -52,6 +61,7 @@ class Automaton {
   std::vector<size_t> edges_begin_, calls_begin_;
   std::vector<Edge> edges_;
   std::vector<CallEdge> calls_;
+  std::vector<ByteSet> reads_;
 
   friend class Assembler;
 };

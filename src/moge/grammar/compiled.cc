@@ -20,7 +20,7 @@ struct CompiledGrammar::Parts {
   Parts(const Grammar& grammar, std::shared_ptr<const Vocabulary> vocabulary_in, Budget& budget)
       : automaton(grammar, budget),
         vocabulary(std::move(vocabulary_in)),
-        masks(automaton, *vocabulary) {}
+        masks(automaton, *vocabulary, budget) {}
 
   Automaton automaton;
   std::shared_ptr<const Vocabulary> vocabulary;
@@ -116,6 +116,16 @@ class Place {
   bool can_end_ = false;
 };
 
+const std::vector<uint32_t>& find_first_mask(const CompiledGrammar::Parts& parts) {
+  std::call_once(parts.first_once, [&] {
+    parts.first_mask.assign(TokenConstraint::mask_words(parts.vocabulary->size()), 0);
+    Place place(parts.automaton);
+    for (const FrameId top : std::vector(place.tops()))
+      place.walk(parts.vocabulary->first_tokens(), top, parts.first_mask);
+  });
+  return parts.first_mask;
+}
+
 class Answer final : public TokenConstraint {
  public:
   explicit Answer(std::shared_ptr<const CompiledGrammar> grammar)
@@ -155,16 +165,10 @@ class Answer final : public TokenConstraint {
 
   void find_mask() {
     const CompiledGrammar::Parts& p = parts();
-    const size_t words = mask_words(p.vocabulary->size());
     if (first_) {
-      std::call_once(p.first_once, [&] {
-        p.first_mask.assign(words, 0);
-        for (const FrameId top : std::vector(place_.tops()))
-          place_.walk(p.vocabulary->first_tokens(), top, p.first_mask);
-      });
-      mask_ = p.first_mask;
+      mask_ = find_first_mask(p);
     } else {
-      mask_.assign(words, 0);
+      mask_.assign(mask_words(p.vocabulary->size()), 0);
       place_.allow(*p.vocabulary, p.masks, mask_);
     }
     if (place_.can_end())
@@ -180,7 +184,10 @@ class Answer final : public TokenConstraint {
 
 }  // namespace
 
-void CompiledGrammar::prepare(double ms) const { parts_->masks.prepare(ms); }
+void CompiledGrammar::prepare(double ms) const {
+  find_first_mask(*parts_);
+  parts_->masks.prepare(ms);
+}
 
 std::shared_ptr<TokenConstraint> start_answer(std::shared_ptr<const CompiledGrammar> grammar) {
   return std::make_shared<Answer>(std::move(grammar));

@@ -6,6 +6,7 @@
 #include <string_view>
 #include <utility>
 
+#include "moge/grammar/state_classes.h"
 #include "moge/grammar/trie_walk.h"
 #include "moge/text/token_constraint.h"
 
@@ -27,14 +28,15 @@ void set_bit(std::span<uint32_t> bits, int32_t id) {
   bits[static_cast<size_t>(id) / 32] |= 1u << (id % 32);
 }
 
-StateMasks::StateMasks(const Automaton& automaton, const Vocabulary& vocabulary)
+StateMasks::StateMasks(const Automaton& automaton, const Vocabulary& vocabulary, Budget& budget)
     : automaton_(automaton),
       vocabulary_(vocabulary),
-      masks_(static_cast<size_t>(automaton.num_states())) {}
+      classes_(classes_of(automaton, kMaxTokenBytes, budget)),
+      masks_(static_cast<size_t>(*std::max_element(classes_.begin(), classes_.end())) + 1) {}
 
 std::shared_ptr<const StateMask> StateMasks::of(int32_t state) {
   std::lock_guard lock(mutex_);
-  auto& mask = masks_[static_cast<size_t>(state)];
+  auto& mask = masks_[static_cast<size_t>(classes_[static_cast<size_t>(state)])];
   if (mask) return mask;
   const auto found = find(state);
   if (bytes_ > kMaxCacheBytes) {

@@ -27,7 +27,7 @@ struct StateMask {
 /// Used by several threads.
 class StateMasks {
  public:
-  StateMasks(const Automaton& automaton, const Vocabulary& vocabulary);
+  StateMasks(const Automaton& automaton, const Vocabulary& vocabulary, Budget& budget);
 
   std::shared_ptr<const StateMask> of(int32_t state);
   /// Finds the masks of states in order, for at most `ms` milliseconds.
@@ -38,8 +38,9 @@ class StateMasks {
 
   const Automaton& automaton_;
   const Vocabulary& vocabulary_;
-  std::mutex mutex_;  // guards what follows
-  std::vector<std::shared_ptr<const StateMask>> masks_;
+  std::vector<int32_t> classes_;                         // of states that share a mask
+  std::mutex mutex_;                                     // guards what follows
+  std::vector<std::shared_ptr<const StateMask>> masks_;  // of each class; answers may still use one
   size_t bytes_ = 0;
 };
 

@@ -1,7 +1,5 @@
 #include "moge/grammar/output_format.h"
 
-#include <algorithm>
-
 #include "moge/core/error.h"
 #include "moge/grammar/gbnf.h"
 #include "moge/grammar/json_rules.h"
@@ -12,8 +10,6 @@
 namespace moge::grammar {
 
 namespace {
-
-constexpr double kPrepareMs = 100;  // masks found before the first token needs them
 
 Grammar one_rule(const auto& make_body) {
   Grammar grammar;
@@ -32,9 +28,7 @@ Expr add_choices(Grammar& grammar, const std::vector<std::string>& choices) {
   return grammar.choice(std::move(parts));
 }
 
-}  // namespace
-
-Grammar to_grammar(const OutputFormat& format, Budget& budget) {
+Grammar without_preamble(const OutputFormat& format, Budget& budget) {
   switch (format.kind) {
     case OutputFormat::Kind::kJsonObject:
       return json_object_grammar();
@@ -50,26 +44,31 @@ Grammar to_grammar(const OutputFormat& format, Budget& budget) {
   return parse_gbnf(format.text);
 }
 
-std::shared_ptr<const CompiledGrammar> GrammarCache::find(const OutputFormat& format) {
-  std::lock_guard lock(mutex_);
-  const auto found = std::find_if(entries_.begin(), entries_.end(),
-                                  [&](const Entry& e) { return e.format == format; });
-  if (found == entries_.end()) return nullptr;
-  entries_.splice(entries_.begin(), entries_, found);
-  return found->grammar;
+/// Text up to the first end marker, with it and the blanks behind it.
+Expr add_preamble(Grammar& grammar, const OutputFormat::Preamble& preamble, Budget& budget) {
+  Grammar scratch;
+  const Expr any = scratch.repeat(scratch.chars(complement({})), 0);
+  const Dfa all = to_dfa(scratch, any, budget);
+  const Dfa marked =
+      to_dfa(scratch, scratch.sequence({any, scratch.bytes(preamble.end), any}), budget);
+  const Expr blank = grammar.chars({{'\n', '\n'}, {' ', ' '}});
+  std::vector<Expr> parts{grammar.automaton(subtract(all, marked, budget)),
+                          grammar.bytes(preamble.end), grammar.repeat(blank, 0, 2)};
+  if (!preamble.open) parts.insert(parts.begin(), grammar.bytes(preamble.begin));
+  const Expr e = grammar.sequence(std::move(parts));
+  return preamble.open ? e : grammar.optional(e);
 }
 
-/// Two threads may compile the same format at once; both results are good.
-std::shared_ptr<const CompiledGrammar> GrammarCache::get(const OutputFormat& format) {
-  if (auto known = find(format)) return known;
-  Budget budget;
-  const Grammar grammar = to_grammar(format, budget);
-  auto compiled = std::make_shared<const CompiledGrammar>(grammar, vocabulary_, budget);
-  compiled->prepare(kPrepareMs);
-  std::lock_guard lock(mutex_);
-  entries_.push_front({format, compiled});
-  if (entries_.size() > capacity_) entries_.pop_back();
-  return compiled;
+}  // namespace
+
+Grammar to_grammar(const OutputFormat& format, Budget& budget) {
+  Grammar grammar = without_preamble(format, budget);
+  if (format.preamble.end.empty()) return grammar;
+  const Expr body = grammar.call(grammar.root);
+  grammar.root = grammar.add_rule("the output");
+  grammar.define(grammar.root,
+                 grammar.sequence({add_preamble(grammar, format.preamble, budget), body}));
+  return grammar;
 }
 
 }  // namespace moge::grammar

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "moge/core/test_errors.h"
-#include "moge/grammar/output_format.h"
+#include "moge/grammar/grammar_cache.h"
 
 namespace moge::grammar {
 

@@ -42,11 +42,11 @@ class TrieWalk {
   int32_t deepest() const { return deepest_; }
 
  private:
-  /// Stacks behind the bytes so far. Most often it is one in a state without calls and returns:
-  /// then only its state is kept.
+  /// Stacks behind the bytes so far. Most often it is one that returns to nobody known: then its
+  /// state is kept, and only a byte that a call may read makes it a set of stacks.
   struct Level {
     int32_t end = 0;     // of the subtree
-    int32_t state = -1;  // of the only stack, or
+    int32_t state = -1;  // of the only stack; -1: they are in `closed`
     FrameId below = kBottom;
     std::vector<FrameId> closed;
     size_t mark = 0;
@@ -57,7 +57,8 @@ class TrieWalk {
   bool read(uint8_t byte, bool leaf);
   void enter(int32_t end);
   void leave();
-  bool is_plain(int32_t state) const { return a_.calls(state).empty() && !a_.can_end(state); }
+  bool is_alone(int32_t state, FrameId below) const { return below < 0 || !a_.can_end(state); }
+  void open(Level& level);
   void close(Level& level);
   void note_depth(FrameId below, int32_t state);
 

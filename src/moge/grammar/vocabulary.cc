@@ -25,6 +25,9 @@ Vocabulary::Vocabulary(std::vector<std::string> texts, std::vector<std::string> 
     if (!first_texts_.empty()) first_texts_[static_cast<size_t>(id)].clear();
   }
   std::erase_if(end_ids_, [&](int32_t id) { return id < 0 || id >= size(); });
+  for (auto* list : {&texts_, &first_texts_})
+    for (std::string& text : *list)
+      if (text.size() > kMaxTokenBytes) text.clear();
   tokens_ = trie_of(texts_);
   if (!first_texts_.empty()) first_tokens_ = trie_of(first_texts_);
 }
@@ -34,11 +37,13 @@ bool Vocabulary::ends(int32_t id) const {
 }
 
 std::unique_ptr<const Vocabulary> make_vocabulary(const Tokenizer& tokenizer, int64_t vocab_size,
-                                                  std::vector<int32_t> end_ids) {
+                                                  std::vector<int32_t> end_ids,
+                                                  const std::vector<int32_t>& shown) {
   std::vector<std::string> texts(static_cast<size_t>(vocab_size)), first_texts(texts.size());
   const int64_t known = std::min(vocab_size, tokenizer.vocab_size());
   for (int32_t id = 0; id < known; ++id) {
-    if (tokenizer.is_special(id)) continue;
+    const bool is_shown = std::find(shown.begin(), shown.end(), id) != shown.end();
+    if (tokenizer.is_special(id) && !is_shown) continue;
     texts[static_cast<size_t>(id)] = tokenizer.token_bytes(id, /*first=*/false);
     first_texts[static_cast<size_t>(id)] = tokenizer.token_bytes(id, /*first=*/true);
   }

@@ -10,6 +10,9 @@
 
 namespace moge::grammar {
 
+/// Longer tokens, runs of blanks or dashes most often, are left to shorter ones.
+inline constexpr int kMaxTokenBytes = 48;
+
 class Vocabulary {
  public:
   /// `texts[id]` are the bytes of a token, empty for one that a text cannot hold; `first_texts` the
@@ -36,7 +39,9 @@ class Vocabulary {
 };
 
 /// The tokens of a tokenizer, for a model of `vocab_size` tokens that ends texts by `end_ids`.
+/// Control tokens have no text, but for those of `shown`.
 std::unique_ptr<const Vocabulary> make_vocabulary(const Tokenizer& tokenizer, int64_t vocab_size,
-                                                  std::vector<int32_t> end_ids);
+                                                  std::vector<int32_t> end_ids,
+                                                  const std::vector<int32_t>& shown = {});
 
 }  // namespace moge::grammar

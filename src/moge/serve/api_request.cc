@@ -78,6 +78,7 @@ void read_common(const json& body, GenerateRequest& request) {
   request.return_routed_experts = read_bool(body, "return_routed_experts", false);
   request.return_plain_topk_experts = read_bool(body, "return_plain_topk_experts", false);
   request.skip_special_tokens = read_bool(body, "skip_special_tokens", true);
+  request.asked_format = read_output_format(body);
   if (const json* options = find(body, "stream_options")) {
     require(options->is_object(), "stream_options", "stream_options is not an object");
     request.include_usage = read_bool(*options, "include_usage", false);
@@ -148,9 +149,7 @@ CompletionRequest parse_completion_request(std::string_view text) {
 }
 
 CompletionRequest completion_request_of(const json& body) {
-  refuse_missing_features(
-      body, {"suffix", "response_format", "guided_json", "guided_regex", "guided_choice",
-             "guided_grammar", "structured_outputs", "prompt_logprobs"});
+  refuse_missing_features(body, {"suffix", "guided_whitespace_pattern", "prompt_logprobs"});
   CompletionRequest request;
   read_common(body, request);
   request.prompts = read_prompts(body);
@@ -171,9 +170,8 @@ CompletionRequest completion_request_of(const json& body) {
 ChatRequest parse_chat_request(std::string_view text) { return chat_request_of(parse_body(text)); }
 
 ChatRequest chat_request_of(const json& body) {
-  refuse_missing_features(
-      body, {"functions", "response_format", "audio", "guided_json", "guided_regex",
-             "guided_choice", "guided_grammar", "structured_outputs", "prompt_logprobs"});
+  refuse_missing_features(body,
+                          {"functions", "audio", "guided_whitespace_pattern", "prompt_logprobs"});
   ChatRequest request;
   read_common(body, request);
   check_messages(body);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
@@ -9,6 +10,11 @@
 #include <vector>
 
 #include "moge/infer/sampling.h"
+#include "moge/serve/output_format_fields.h"
+
+namespace moge::grammar {
+class CompiledGrammar;
+}
 
 namespace moge::serve {
 
@@ -25,8 +31,11 @@ struct GenerateRequest {
   bool stream = false;
   bool include_usage = false;  ///< stream_options.include_usage
   bool return_routed_experts = false;
-  bool return_plain_topk_experts = false;  ///< what plain top-K would have taken
-  bool skip_special_tokens = true;         ///< leaves control tokens out of the text
+  bool return_plain_topk_experts = false;   ///< what plain top-K would have taken
+  bool skip_special_tokens = true;          ///< leaves control tokens out of the text
+  std::optional<AskedFormat> asked_format;  ///< structured output
+  /// What asked_format was compiled to, by compile_output_format; shared by the answers.
+  std::shared_ptr<const grammar::CompiledGrammar> grammar;
 };
 
 /// A prompt as text, or as token ids.

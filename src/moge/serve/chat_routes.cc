@@ -9,6 +9,7 @@
 #include "moge/serve/messages_request.h"
 #include "moge/serve/responses_api.h"
 #include "moge/serve/responses_request.h"
+#include "moge/serve/structured_output.h"
 
 namespace moge::serve {
 
@@ -16,6 +17,7 @@ asio::awaitable<void> chat_completions(const Service& service, Connection& conne
                                        const std::string& body) {
   ChatRequest request = parse_chat_request(body);
   PreparedChat chat = service.prepare(request);
+  co_await compile_output_format(service, request, chat.form);
   std::vector<std::vector<int32_t>> prompts;
   prompts.push_back(std::move(chat.tokens));
   co_await generate(service, connection, ApiKind::kChat, request, std::move(prompts), chat.form);
@@ -25,6 +27,7 @@ asio::awaitable<void> messages(const Service& service, Connection& connection,
                                const std::string& body) {
   ChatRequest request = parse_messages_request(body);
   PreparedChat chat = service.prepare(request);
+  co_await compile_output_format(service, request, chat.form);
   MessagesApi api(service.model_name, static_cast<int64_t>(chat.tokens.size()));
   co_await answer_in_blocks(service, connection, request, std::move(chat), api);
 }
@@ -33,6 +36,8 @@ asio::awaitable<void> responses(const Service& service, Connection& connection,
                                 const std::string& body) {
   ResponsesRequest request = parse_responses_request(body);
   PreparedChat chat = service.prepare(request.chat);
+  if (request.chat.asked_format) request.chat.asked_format->field = "text.format";
+  co_await compile_output_format(service, request.chat, chat.form);
   ResponsesApi api(service.model_name, request.echo_json, static_cast<int64_t>(chat.tokens.size()));
   co_await answer_in_blocks(service, connection, request.chat, std::move(chat), api);
 }

@@ -7,6 +7,7 @@
 #include "moge/serve/api_response.h"
 #include "moge/serve/request_fields.h"
 #include "moge/serve/running.h"
+#include "moge/serve/structured_output.h"
 
 namespace moge::serve {
 
@@ -81,10 +82,11 @@ asio::awaitable<void> stream(const Service& service, Connection& connection, Run
 
 asio::awaitable<void> llama_completion(const Service& service, Connection& connection,
                                        const std::string& body) {
-  const CompletionRequest request = openai_request(parse_body(body));
+  CompletionRequest request = openai_request(parse_body(body));
   require(request.prompts.size() == 1 && request.n == 1, "prompt",
           "prompt is a list of prompts; /completion answers one");
   std::vector<std::vector<int32_t>> prompts{service.tokens_of(request.prompts.front())};
+  co_await compile_output_format(service, request, {});
   Running running(service, request, std::move(prompts), co_await asio::this_coro::executor);
   const auto watch =
       connection.watch([queue = running.queue()] { queue->push({.what = ClientLeft{}}); });

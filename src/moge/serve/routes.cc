@@ -15,6 +15,7 @@
 #include "moge/serve/expert_routes.h"
 #include "moge/serve/generate_route.h"
 #include "moge/serve/llama_route.h"
+#include "moge/serve/structured_output.h"
 #include "moge/serve/text_routes.h"
 
 namespace moge {
@@ -35,10 +36,11 @@ std::string_view page_file(std::string_view name) {
 
 asio::awaitable<void> completions(const Service& service, Connection& connection,
                                   const std::string& body) {
-  const CompletionRequest request = parse_completion_request(body);
+  CompletionRequest request = parse_completion_request(body);
   service.check_model(request.model);
   std::vector<std::vector<int32_t>> prompts;
   for (const Prompt& prompt : request.prompts) prompts.push_back(service.tokens_of(prompt));
+  co_await compile_output_format(service, request, {});
   co_await generate(service, connection, ApiKind::kCompletion, request, std::move(prompts));
 }
 

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "moge/core/error.h"
+#include "moge/grammar/compiled.h"
 #include "moge/serve/api_error.h"
 
 namespace moge::serve {
@@ -90,6 +91,13 @@ infer::Request Service::make_request(const GenerateRequest& request, std::vector
   if (request.best_of > request.n)  // they are compared by it
     made.sampling.num_logprobs = std::max(0, made.sampling.num_logprobs);
   made.sampling.seed += static_cast<uint64_t>(answer);
+  if (request.grammar) {
+    made.constraint = grammar::start_answer(request.grammar);
+    if (request.asked_format->format.is_json()) {  // a stop inside it would leave half of it
+      made.sampling.stop.clear();
+      made.sampling.stop_ids.clear();
+    }
+  }
   const auto room = engine.max_model_len() - static_cast<int64_t>(made.prompt.size());
   made.sampling.max_tokens = request.max_tokens.value_or(std::max<int64_t>(1, room));
   return made;

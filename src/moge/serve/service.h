@@ -20,6 +20,9 @@
 namespace moge::serve {
 
 /// A chat on its way into the engine.
+class GrammarCompiler;
+std::shared_ptr<GrammarCompiler> make_grammar_compiler();
+
 struct PreparedChat {
   std::vector<int32_t> tokens;
   OutputForm form;
@@ -38,6 +41,8 @@ struct Service {
   const ReasoningForm* reasoning_form = nullptr;  ///< of --reasoning-parser; null: none
   infer::ExpertRecorder* experts = nullptr;       ///< null: what they do is not counted
   std::shared_ptr<Metrics> metrics = std::make_shared<Metrics>();
+  /// Of structured output; shared because it is known by name only here.
+  std::shared_ptr<GrammarCompiler> grammars = make_grammar_compiler();
   std::time_t created = std::time(nullptr);
 
   /// 404 unless `name` is empty or the served model's.

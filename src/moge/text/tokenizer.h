@@ -60,8 +60,8 @@ class Tokenizer {
   std::optional<int32_t> eos_id() const { return special_ids().eos; }
   std::optional<int32_t> pad_id() const { return special_ids().pad; }
 
-  /// The bytes that an id adds to a text, which may be less than a character; `first`: as the text's
-  /// first, which may lose a leading space. Empty for ids that have no piece.
+  /// The bytes that an id adds to a text, which may be less than a character; `first`: as the
+  /// text's first, which may lose a leading space. Empty for ids that have no piece.
   virtual std::string token_bytes(int32_t id, bool first) const = 0;
 
   virtual std::unique_ptr<DecodeState> start_decode(bool skip_special) const = 0;
