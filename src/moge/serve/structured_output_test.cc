@@ -54,16 +54,16 @@ TEST_F(StructuredOutput, AnswersAreJsonThatFitsTheSchema) {
       {{"structured_outputs", {{"json", schema}}}},
       {{"json_schema", schema}},
   };
-  for (json body : asked)
-    for (const double temperature : {0.0, 1.0}) {
-      body["temperature"] = temperature;
-      const json completion = complete(body)["choices"][0];
-      EXPECT_EQ(completion["finish_reason"], "stop") << body << completion;
-      expect_person(completion["text"]);
-      const json message = chat(body)["choices"][0];
-      EXPECT_EQ(message["finish_reason"], "stop") << body << message;
-      expect_person(message["message"]["content"]);
-    }
+  double temperature = 0;
+  for (json body : asked) {
+    body["temperature"] = temperature = 1 - temperature;
+    const json completion = complete(body)["choices"][0];
+    EXPECT_EQ(completion["finish_reason"], "stop") << body << completion;
+    expect_person(completion["text"]);
+  }
+  const json message = chat(asked[0])["choices"][0];
+  EXPECT_EQ(message["finish_reason"], "stop") << message;
+  expect_person(message["message"]["content"]);
 }
 
 TEST_F(StructuredOutput, EveryAnswerOfARequestHasItsOwnPlace) {
