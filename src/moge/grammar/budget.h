@@ -8,12 +8,12 @@
 namespace moge::grammar {
 
 inline constexpr int kMaxNesting = 100;         ///< of expressions, schemas, groups
-inline constexpr int64_t kMaxNodes = 1 << 20;   ///< of a grammar's expressions
+inline constexpr int64_t kMaxNodes = 1 << 18;   ///< of a grammar's expressions
 inline constexpr int64_t kMaxRules = 1 << 14;   ///< of a grammar
 inline constexpr int64_t kMaxStates = 1 << 17;  ///< of all rules together
 inline constexpr int64_t kMaxWork =
     15'000'000;                                 ///< steps of all constructions, well below a second
-inline constexpr int64_t kMaxText = 1 << 20;    ///< bytes of a schema, an expression, a grammar
+inline constexpr int64_t kMaxText = 1 << 19;    ///< bytes of a schema, an expression, a grammar
 inline constexpr int32_t kMaxRepeat = 1 << 14;  ///< of {m,n}, maxLength, maxItems
 inline constexpr int32_t kMaxDepth = 256;       ///< of rules within rules while text is made
 

@@ -13,7 +13,8 @@ namespace moge::grammar {
 
 namespace {
 constexpr int32_t kMaxFrames = kMaxDepth + 1;  // the root's frame is one more
-constexpr size_t kManyFrames = 4096;           // then those that are no longer used are dropped
+constexpr size_t kManyStacks = 24;    // then they are walked together, not each by its mask
+constexpr size_t kManyFrames = 4096;  // then those that are no longer used are dropped
 }  // namespace
 
 struct CompiledGrammar::Parts {
@@ -70,31 +71,30 @@ class Place {
 
   /// Sets the bits of the tokens that can come next.
   void allow(const Vocabulary& vocabulary, StateMasks& masks, std::span<uint32_t> bits) {
+    if (tops_.size() > kManyStacks) return walk(vocabulary.tokens(), tops_, bits);
     for (const FrameId top : tops_) {
       const auto mask = masks.of(stacks_.state(top));
       const FrameId below = stacks_.below(top);
       if (mask->too_many || stacks_.depth(below) + mask->depth > kMaxFrames) {
-        walk(vocabulary.tokens(), top, bits);
+        walk(vocabulary.tokens(), {top}, bits);
         continue;
       }
       for (const int32_t id : mask->few) set_bit(bits, id);
       for (size_t i = 0; i < mask->many.size(); ++i) bits[i] |= mask->many[i];
-      if (below >= 0 && mask->rest.size() > 0) walk(mask->rest, below, bits);
+      if (below >= 0 && mask->rest.size() > 0) walk(mask->rest, settled(below), bits);
     }
   }
 
-  void walk(const ByteTrie& trie, FrameId from, std::span<uint32_t> bits) {
-    const size_t mark = stacks_.mark();
-    std::vector<FrameId> tops{from};
-    if (from != kBottom) stacks_.settle(tops);
-    TrieWalk(*automaton_, stacks_)
+  /// Sets the bits of what can be read from settled stacks.
+  void walk(const ByteTrie& trie, const std::vector<FrameId>& tops, std::span<uint32_t> bits) {
+    const int64_t work = TrieWalk::kMostWork / static_cast<int64_t>(tops_.size());
+    TrieWalk(*automaton_, stacks_, work)
         .run(
             trie, tops,
             [&](int32_t i) {
               for (const int32_t id : trie.ids(i)) set_bit(bits, id);
             },
             [](int32_t, int32_t, const std::vector<int32_t>&) {});
-    stacks_.release(mark);
   }
 
   /// What tells places of one answer apart, as long as no frames are dropped.
@@ -110,6 +110,12 @@ class Place {
   }
 
  private:
+  std::vector<FrameId> settled(FrameId top) {
+    std::vector<FrameId> tops{top};
+    stacks_.settle(tops);
+    return tops;
+  }
+
   const Automaton* automaton_;
   Stacks stacks_;
   std::vector<FrameId> tops_, closed_;
@@ -120,8 +126,8 @@ const std::vector<uint32_t>& find_first_mask(const CompiledGrammar::Parts& parts
   std::call_once(parts.first_once, [&] {
     parts.first_mask.assign(TokenConstraint::mask_words(parts.vocabulary->size()), 0);
     Place place(parts.automaton);
-    for (const FrameId top : std::vector(place.tops()))
-      place.walk(parts.vocabulary->first_tokens(), top, parts.first_mask);
+    if (place.can_go_on())
+      place.walk(parts.vocabulary->first_tokens(), place.tops(), parts.first_mask);
   });
   return parts.first_mask;
 }

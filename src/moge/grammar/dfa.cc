@@ -25,7 +25,7 @@ class Product {
   int32_t state_of(Pair pair) {
     const auto [found, is_new] = ids_.try_emplace(pair, static_cast<int32_t>(pairs_.size()));
     if (is_new) {
-      budget_.spend(16);
+      budget_.spend(60);
       check(static_cast<int64_t>(pairs_.size()) < kMaxStates,
             "the grammar is too large: it has more than {} states", kMaxStates);
       pairs_.push_back(pair);

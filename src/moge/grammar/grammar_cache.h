@@ -14,7 +14,7 @@ namespace moge::grammar {
 /// For one vocabulary. Used by several threads.
 class GrammarCache {
  public:
-  explicit GrammarCache(std::shared_ptr<const Vocabulary> vocabulary, size_t capacity = 64)
+  explicit GrammarCache(std::shared_ptr<const Vocabulary> vocabulary, size_t capacity = 32)
       : vocabulary_(std::move(vocabulary)), capacity_(capacity) {}
 
   /// Takes time for a format that is not known yet; errors as to_grammar's and CompiledGrammar's.

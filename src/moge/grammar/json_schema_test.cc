@@ -190,6 +190,10 @@ TEST(JsonSchema, RefusesByName) {
   std::string deep;
   for (int i = 0; i < 1000; ++i) deep += R"({"items":)";
   EXPECT_NE(message_of([&] { compile(schema(deep)); }), "");
+  std::string keys = "{";
+  for (int i = 0; i < 5000; ++i) keys += fmt::format(R"("{}":{{}},)", i);
+  EXPECT_NE(message_of([&] { compile(schema(keys + R"("type":"null"})")); }).find("4096"),
+            std::string::npos);
   std::string wide = R"({"anyOf":[)";
   for (int i = 0; i < 40; ++i) wide += R"({"anyOf":[{"minLength":1},{"maxLength":5}]},)";
   EXPECT_EQ(message_of([&] { compile(schema(wide + "{}]}")); }), "");

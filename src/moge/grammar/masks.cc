@@ -14,7 +14,7 @@ namespace moge::grammar {
 
 namespace {
 
-constexpr size_t kMaxCacheBytes = size_t{64} << 20;  // of one grammar; then all is found anew
+constexpr size_t kMaxCacheBytes = size_t{16} << 20;  // of one grammar; then all is found anew
 constexpr int32_t kNoBound = std::numeric_limits<int32_t>::max() / 2;
 
 size_t bytes_of(const StateMask& mask) {

@@ -2,6 +2,8 @@
 // the end may come exactly if the text is complete.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "moge/grammar/test_vocabulary.h"
 
 namespace moge::grammar {
@@ -116,6 +118,21 @@ TEST(Masks, DeepTextsEndInTime) {
     answer->advance(close);
   }
   EXPECT_TRUE(answer->finished());
+}
+
+TEST(Masks, HostileAmbiguityEndsInTime) {
+  std::string text = "root ::= (";
+  for (int i = 0; i < 300; ++i) text += fmt::format("{}r{}", i == 0 ? "" : " | ", i);
+  text += ")+\n";
+  for (int i = 0; i < 300; ++i)
+    text += fmt::format("r{} ::= [a-z]+ r{} | [a-z]\n", i, (i + 1) % 300);
+  const auto vocabulary = test_vocabulary();
+  const auto answer = start_answer(compile(gbnf(text), vocabulary));
+  for (int i = 0; i < 20; ++i) {
+    const std::vector<int32_t> ids = allowed_by(*answer, vocabulary->size());
+    ASSERT_EQ(std::count(ids.begin(), ids.end(), 1 + 'a'), 1);
+    answer->advance(1 + 'a');
+  }
 }
 
 TEST(Masks, LongTextsKeepTheirPlace) {

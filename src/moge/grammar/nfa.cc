@@ -57,7 +57,7 @@ class Nfa {
   State& at(int32_t s) { return states_[static_cast<size_t>(s)]; }
 
   int32_t add_state() {
-    budget_.spend(4);
+    budget_.spend(30);  // also bounds the memory
     states_.emplace_back();
     return static_cast<int32_t>(states_.size()) - 1;
   }
@@ -221,6 +221,7 @@ class Determinizer {
     if (is_new) {
       check(static_cast<int64_t>(sets_.size()) < kMaxStates,
             "the grammar is too large: it has more than {} states", kMaxStates);
+      budget_.spend(60 + 2 * static_cast<int64_t>(found->first.size()));
       sets_.push_back(&found->first);
       out_.states.push_back(
           {.accepting = std::binary_search(found->first.begin(), found->first.end(), final_)});

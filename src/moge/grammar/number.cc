@@ -99,7 +99,7 @@ class NumberBuilder {
   int32_t state_of(const Place& place) {
     const auto [found, is_new] = ids_.try_emplace(place, static_cast<int32_t>(places_.size()));
     if (is_new) {
-      budget_.spend(20);
+      budget_.spend(60);
       check(static_cast<int64_t>(places_.size()) < kMaxStates,
             "the grammar is too large: it has more than {} states", kMaxStates);
       places_.push_back(place);

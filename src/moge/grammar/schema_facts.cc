@@ -53,21 +53,30 @@ bool contains(const auto& list, const auto& key) {
   return std::find(list.begin(), list.end(), key) != list.end();
 }
 
+constexpr int kMaxKeys = 4096;  // of an object
+
 Json parse_text(std::string_view text) {
   check(static_cast<int64_t>(text.size()) <= kMaxText,
         "the schema has {} bytes, at most {} are allowed", text.size(), kMaxText);
   bool too_deep = false;
-  const Json::parser_callback_t bound_depth = [&](int depth, Json::parse_event_t, Json&) {
+  bool too_wide = false;
+  std::vector<int> keys;  // of the objects that are open; looked up one by one
+  const Json::parser_callback_t bound = [&](int depth, Json::parse_event_t event, Json&) {
+    using Event = Json::parse_event_t;
+    if (event == Event::object_start) keys.push_back(0);
+    if (event == Event::object_end) keys.pop_back();
+    if (event == Event::key) too_wide = too_wide || ++keys.back() > kMaxKeys;
     too_deep = too_deep || depth > kMaxNesting;
-    return !too_deep;
+    return !too_deep && !too_wide;
   };
   Json json;
   try {
-    json = Json::parse(text, bound_depth);
+    json = Json::parse(text, bound);
   } catch (const Json::parse_error& error) {
     fail("the schema is not JSON: error at byte {}", error.byte);
   }
   check(!too_deep, "the schema nests deeper than {}", kMaxNesting);
+  check(!too_wide, "the schema has an object of more than {} members", kMaxKeys);
   check(json.is_object() || json.is_boolean(), "the schema is not a JSON object");
   return json;
 }

@@ -9,12 +9,7 @@ namespace {
 
 /// Of one set. Ambiguous grammars could have more; those beyond are given up, which costs texts but
 /// lets no wrong one through.
-constexpr size_t kMaxStacks = 128;
-
-void add(FrameId f, std::vector<FrameId>& set) {
-  if (set.size() < kMaxStacks && std::find(set.begin(), set.end(), f) == set.end())
-    set.push_back(f);
-}
+constexpr size_t kMaxStacks = 64;
 
 void note_end(FrameId below, Stacks::Ends& ends) {
   (below == kBottom ? ends.bottom : ends.unknown) = true;
@@ -27,7 +22,20 @@ FrameId Stacks::push(int32_t state, FrameId below) {
   return static_cast<FrameId>(frames_.size()) - 1;
 }
 
-/// Stacks that meet again become one: frames made since `from` are looked through.
+/// Whether two stacks are equal, frame by frame.
+bool Stacks::same(FrameId a, FrameId b) const {
+  if (depth(a) != depth(b)) return false;
+  for (; a != b; a = below(a), b = below(b))
+    if (a < 0 || b < 0 || state(a) != state(b)) return false;
+  return true;
+}
+
+/// Stacks that meet again become one; of equal ones the older stays.
+void Stacks::add(FrameId f, std::vector<FrameId>& set) const {
+  const auto is_same = [&](FrameId other) { return same(f, other); };
+  if (set.size() < kMaxStacks && std::none_of(set.begin(), set.end(), is_same)) set.push_back(f);
+}
+
 FrameId Stacks::find_or_push(int32_t state, FrameId below, size_t from) {
   for (size_t i = from; i < frames_.size(); ++i)
     if (frames_[i].state == state && frames_[i].below == below) return static_cast<FrameId>(i);

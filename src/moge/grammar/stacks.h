@@ -49,6 +49,8 @@ class Stacks {
     FrameId below = kBottom;
     int32_t depth = 0;
   };
+  bool same(FrameId a, FrameId b) const;
+  void add(FrameId f, std::vector<FrameId>& set) const;
   FrameId find_or_push(int32_t state, FrameId below, size_t from);
   void call(FrameId top, const CallEdge& edge, size_t from, std::vector<FrameId>& tops);
 

@@ -23,7 +23,13 @@ void TrieWalk::begin(const ByteTrie& trie, const std::vector<FrameId>& tops) {
 
 void TrieWalk::close(Level& level) {
   level.returned = stacks_.close(level.closed).unknown;
+  count_work(level.closed.size());
   for (const FrameId f : level.closed) note_depth(stacks_.below(f), stacks_.state(f));
+}
+
+/// Few stacks are free: the tree bounds them.
+void TrieWalk::count_work(size_t width) {
+  if (width > 4) work_left_ -= static_cast<int64_t>(width * width);
 }
 
 /// From one stack alone to the set of what it can become.
@@ -58,6 +64,7 @@ bool TrieWalk::read(uint8_t byte, bool leaf) {
     }
     return true;
   }
+  count_work(level.closed.size());
   stacks_.read(level.closed, byte, read_);
   if (read_.empty()) return false;
   for (const FrameId f : read_) note_depth(stacks_.below(f), stacks_.state(f));

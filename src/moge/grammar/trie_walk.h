@@ -12,7 +12,11 @@ namespace moge::grammar {
 /// Reads every string of a tree, sharing the work for what they share.
 class TrieWalk {
  public:
-  TrieWalk(const Automaton& automaton, Stacks& stacks) : a_(automaton), stacks_(stacks) {}
+  /// Beyond `most_work` comparisons of many stacks only single bytes are looked at: an ambiguous
+  /// grammar costs its own tokens, not other answers' time.
+  TrieWalk(const Automaton& automaton, Stacks& stacks, int64_t most_work = kMostWork)
+      : a_(automaton), stacks_(stacks), work_left_(most_work) {}
+  static constexpr int64_t kMostWork = 2'000'000;
 
   /// From settled stacks. `accept(i)` hears of every node that can be read. `reject(i, end,
   /// depths)` of nodes [i, end) that cannot, where on the way there the unknown caller was returned
@@ -26,7 +30,9 @@ class TrieWalk {
       while (levels_.back().end <= i) leave();
       const ByteTrie::Node& node = trie.node(i);
       const bool leaf = node.next == i + 1;
-      if (read(node.byte, leaf)) {
+      if (levels_.size() > 1 && work_left_ < 0) {
+        i = node.next;
+      } else if (read(node.byte, leaf)) {
         accept(i);
         if (!leaf) enter(node.next);
         ++i;
@@ -60,6 +66,7 @@ class TrieWalk {
   bool is_alone(int32_t state, FrameId below) const { return below < 0 || !a_.can_end(state); }
   void open(Level& level);
   void close(Level& level);
+  void count_work(size_t width);
   void note_depth(FrameId below, int32_t state);
 
   const Automaton& a_;
@@ -71,6 +78,7 @@ class TrieWalk {
   FrameId read_below_ = kBottom;
   size_t read_mark_ = 0;
   int32_t deepest_ = 0;
+  int64_t work_left_;
 };
 
 }  // namespace moge::grammar
