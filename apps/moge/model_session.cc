@@ -63,7 +63,8 @@ ModelSession::ModelSession(const EngineChoice& choice, Run& run)
           .max_sequences = choice.max_num_seqs,
           .page_tokens = choice.block_size,
           .num_pages = pages,
-          .kv_dtype = kv_dtype});
+          .kv_dtype = kv_dtype,
+          .commit_cache = choice.commit_kv_cache});
   experts_ = std::make_unique<infer::ExpertRecorder>(loaded_.model.config);
   engine_ = std::make_unique<infer::Engine>(
       *runner_, infer::EngineOptions{.max_model_len = choice.max_model_len,

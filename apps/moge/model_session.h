@@ -24,6 +24,7 @@ struct EngineChoice {
   std::string kv_cache_memory = "auto", speculative_config;
   bool enable_prefix_caching = true;
   infer::SpeculationOptions speculation;
+  bool commit_kv_cache = false;  ///< not an option: what serves takes its memory before it answers
 
   void visit(FieldList& v) {
     v("model", model, "model folder, --save folder or preset:NAME")

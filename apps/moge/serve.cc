@@ -100,6 +100,7 @@ void serve_model(ServeOptions& options, Run& run) {
   run.stop();  // from here on a signal lets requests end
   run.note(fmt::format("loading {} (kernels {}, {} threads)", options.engine.model, run.table().isa,
                        run.num_threads()));
+  options.engine.commit_kv_cache = true;
   ModelSession session(options.engine, run);
   const serve::Service service{
       .model_name = options.served_model_name.empty() ? session.name() : options.served_model_name,

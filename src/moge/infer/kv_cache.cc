@@ -1,5 +1,7 @@
 #include "moge/infer/kv_cache.h"
 
+#include <sys/mman.h>
+
 #include "moge/core/error.h"
 #include "moge/plan/parameters.h"
 
@@ -17,6 +19,11 @@ KvCache::KvCache(const ModelConfig& config, DType dtype, int64_t page_tokens, in
     at += num_pages * layers_.back().page_bytes();
   }
   MOGE_ASSERT(at == memory_.data() + memory_.size());
+}
+
+void KvCache::commit() const {
+  // A kernel before 5.14 refuses; the memory then comes page by page as before.
+  madvise(memory_.data(), memory_.size(), MADV_POPULATE_WRITE);
 }
 
 int64_t KvCache::page_bytes(const ModelConfig& config, DType dtype, int64_t page_tokens) {

@@ -51,6 +51,7 @@ ModelRunner::State::State(ThreadPool& threads, const kernels::Table& table, cons
               "scratch"),
       context{threads, table, scratch},
       kv(model.config, options.kv_dtype, options.page_tokens, options.num_pages) {
+  if (options.commit_cache) kv.commit();
   const auto rows = static_cast<size_t>(options.max_tokens);
   ids.resize(rows);
   positions.resize(rows);

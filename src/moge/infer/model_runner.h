@@ -17,6 +17,7 @@ struct RunnerOptions {
   int64_t page_tokens = 32;      ///< a multiple of 16
   int64_t num_pages = 0;         ///< of the KV cache, shared by all sequences
   DType kv_dtype = DType::kF32;  ///< kF32, kBF16 or kI8
+  bool commit_cache = false;     ///< takes the cache's memory from the system at construction
 };
 
 /// One sequence's share of a step.

@@ -31,7 +31,7 @@ TEST(StepBudget, BesideStreamsAPromptIsCutAndNotStarved) {
     if (steps > 8) worst = std::max(worst, seconds);
   }
   EXPECT_LE(worst, 2 * seconds_of(8, 0));
-  const double total = static_cast<double>(steps) * 1.75 * seconds_of(8, 0);
+  const double total = static_cast<double>(steps) * StepBudget::kStretch * seconds_of(8, 0);
   EXPECT_LE(total, 4 * seconds_of(0, 4096));
 }
 
