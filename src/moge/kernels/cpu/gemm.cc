@@ -99,9 +99,11 @@ inline __attribute__((always_inline)) void finish(Sums<kRows>& sums, const GemmS
   }
 }
 
-/// Rows 1..4 are decoding: weights come from memory, so ask for them 2 KiB ahead.
-constexpr int kPrefetchRows = 4;
-constexpr int kPrefetchFloats = 512;
+/// Few rows are decoding: weights come from memory, so ask for them 8 KiB ahead into the
+/// second-level cache, 1 KiB ahead into the first (kernels/cpu/gmm.cc has the reason).
+constexpr int kPrefetchRows = 8;
+constexpr int kMemoryFloats = 2048;
+constexpr int kNearFloats = 256;
 
 /// How A is packed: kernels/gemm.h.
 enum class Layout { kByRows, kByColumns };
@@ -134,8 +136,10 @@ inline __attribute__((always_inline)) void sum_segment(const float* a, const flo
     const int in_chunk = left < kGemmChunk ? left : kGemmChunk;
     for (int u = 0; u < in_chunk; ++u, b += kPanel) {
       if constexpr (kRows <= kPrefetchRows) {
-        __builtin_prefetch(b + kPrefetchFloats);
-        __builtin_prefetch(b + kPrefetchFloats + 16);
+        for (int i = 0; i < kPanel; i += 16) {
+          __builtin_prefetch(b + kMemoryFloats + i, /*write=*/0, /*second level*/ 2);
+          __builtin_prefetch(b + kNearFloats + i);
+        }
       }
       const float* a_u = a + u * kUnitStep<F, kA>;
       multiply_unit<F, kA, 0, kRows>(a_u, b, sums);
