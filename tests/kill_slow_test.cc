@@ -12,6 +12,7 @@
 #include <random>
 #include <sstream>
 #include <thread>
+#include <vector>
 
 namespace {
 
@@ -107,6 +108,54 @@ TEST(Kill, ARunKilledAtAnyInstantEndsWithTheSameBits) {
   ASSERT_EQ(finish(start(base / "killed")), 0) << "the newest checkpoint did not load";
   EXPECT_FALSE(final_bits(base / "whole").empty());
   EXPECT_EQ(final_bits(base / "whole"), final_bits(base / "killed"));
+  fs::remove_all(base);
+}
+
+/// `moge COMMAND...` with its output thrown away.
+pid_t start_quiet(const std::vector<std::string>& words) {
+  const pid_t child = fork();
+  if (child != 0) return child;
+  if (!std::freopen("/dev/null", "w", stdout) || !std::freopen("/dev/null", "w", stderr)) _exit(9);
+  std::vector<char*> args = {const_cast<char*>(MOGE_PROGRAM)};
+  for (const std::string& word : words) args.push_back(const_cast<char*>(word.c_str()));
+  args.push_back(nullptr);
+  execv(MOGE_PROGRAM, args.data());
+  _exit(127);
+}
+
+TEST(Kill, AQuantizationThatIsKilledLeavesNoFolderThatLoads) {
+  const fs::path base = fs::temp_directory_path() / ("moge_kill_q_" + std::to_string(getpid()));
+  fs::remove_all(base);
+  fs::create_directories(base);
+  const auto quantize = [&](const char* name) {
+    return start_quiet({"quantize", "preset:small-dense", "--format", "w4a8", "--max-shard-size",
+                        "0.004", "--out", (base / name).string()});
+  };
+  const auto loads = [&](const fs::path& folder) {
+    return finish(start_quiet({"generate", folder.string(), "--prompt", "a", "-n", "1"})) == 0;
+  };
+  const auto began = std::chrono::steady_clock::now();
+  ASSERT_EQ(finish(quantize("whole")), 0);
+  const double whole_s =
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
+  EXPECT_TRUE(loads(base / "whole"));
+  int killed = 0;
+  for (double part : {0.1, 0.3, 0.5, 0.7, 0.9}) {
+    const pid_t child = quantize("killed");
+    std::this_thread::sleep_for(std::chrono::duration<double>(part * whole_s));
+    kill(child, SIGKILL);
+    if (finish(child) == 0) continue;
+    ++killed;
+    EXPECT_FALSE(fs::exists(base / "killed"));
+    EXPECT_FALSE(loads(base / "killed"));
+    EXPECT_FALSE(loads(base / "killed.partial"));
+  }
+  EXPECT_GT(killed, 0);
+  fs::remove_all(base / "killed");
+  EXPECT_EQ(finish(quantize("killed")), 0) << "what a killed one left is in the way";
+  EXPECT_FALSE(fs::exists(base / "killed.partial"));
+  for (const auto& entry : fs::directory_iterator(base / "whole"))
+    EXPECT_EQ(read(entry.path()), read(base / "killed" / entry.path().filename()));
   fs::remove_all(base);
 }
 

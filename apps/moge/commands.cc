@@ -19,6 +19,7 @@ void add_all_commands(Cli& cli) {
   add_inspect(cli);
   add_quantize(cli);
   add_doctor(cli);
+  add_bench_model(cli);
   add_bench_train(cli);
   add_bench_gmm(cli);
 }

@@ -19,6 +19,7 @@ void add_detokenize(Cli& cli);
 void add_inspect(Cli& cli);
 void add_quantize(Cli& cli);
 void add_doctor(Cli& cli);
+void add_bench_model(Cli& cli);
 void add_bench_train(Cli& cli);
 void add_bench_gmm(Cli& cli);
 

@@ -23,6 +23,13 @@ venv() {  # NAME PACKAGES...: makes the environment once; sets $python
   echo "$*" > "$folder/moge_packages"
 }
 
+torch_venv() {  # what several scripts need; torch is large
+  local free_gb
+  free_gb=$(df -BG --output=avail "$HOME" | tail -1 | tr -dc 0-9)
+  [ "$free_gb" -ge 6 ] || skip "torch wants 6 GB of disk, $free_gb are free"
+  venv torch 'torch>=2.10,<3' 'transformers>=5,<6' 'safetensors<1' 'compressed-tensors<1'
+}
+
 small_model() {  # STEPS: trains $scratch/model, with a tokenizer and a chat template
   "$moge" data generate --out "$scratch/text.jsonl" --bytes 400000 --seed 1 --quiet > /dev/null
   "$moge" tokenizer train --input "$scratch/text.jsonl" --vocab-size 512 --quiet \

@@ -1,4 +1,5 @@
-// Mean loss of a model over documents, in batches of whole documents.
+// Mean loss of a model over documents, in batches of whole documents, and how far its predictions
+// are from a reference model's.
 #pragma once
 
 #include <cstdint>
@@ -8,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "moge/eval/divergence.h"
 #include "moge/eval/documents.h"
 #include "moge/model/model.h"
 #include "moge/text/tokenizer.h"
@@ -23,13 +25,15 @@ struct LossSum {
 struct PerplexityResult {
   LossSum total;
   std::map<std::string, LossSum> by_domain;
+  Divergence against;  ///< of all tokens, where there is a reference
 };
 
 /// Every token but a document's first is predicted; a document longer than `context` is cut into
 /// pieces of that length. `progress` is called with the number of documents done; returning false
-/// ends early.
+/// ends early. `reference` (may be null) has the same vocabulary.
 PerplexityResult perplexity(ThreadPool& threads, const kernels::Table& table, const Model& model,
-                            const Tokenizer& tokenizer, std::span<const EvalDocument> documents,
-                            int64_t context, const std::function<bool(int64_t)>& progress);
+                            const Model* reference, const Tokenizer& tokenizer,
+                            std::span<const EvalDocument> documents, int64_t context,
+                            const std::function<bool(int64_t)>& progress);
 
 }  // namespace moge::eval

@@ -8,6 +8,7 @@
 #include "moge/model/iterations.h"
 #include "moge/model/packer.h"
 #include "moge/model/source.h"
+#include "moge/runtime/topology.h"
 
 namespace moge {
 
@@ -71,7 +72,11 @@ LoadedModel load_model(const Context& context, const ModelSource& source,
   const auto weights = open_weights(source, packer.list(), options.seed);
   LoadedModel loaded;
   loaded.source = source;
-  loaded.storage = Buffer(static_cast<size_t>(packer.bytes(*weights)));
+  const int64_t bytes = packer.bytes(*weights);
+  check(bytes <= memory_available(),
+        "{}: its weights take {} bytes, but only {} bytes of memory are available", source.name,
+        bytes, memory_available());
+  loaded.storage = Buffer(static_cast<size_t>(bytes));
   loaded.model = Model::make(source.config, packer.pack(*weights, loaded.storage), options.dtype,
                              options.positions);
   return loaded;

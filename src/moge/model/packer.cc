@@ -27,6 +27,15 @@ WeightFormat format_of(QuantScheme scheme) {
   }
 }
 
+bool is_gate_up(const ParamTensor& t) {
+  return t.in_layer == &LayerParams::w_gate_up_E2FD ||
+         t.in_layer == &LayerParams::w_shared_gate_up_2SD;
+}
+bool is_expert(const ParamTensor& t) {
+  return is_gate_up(t) || t.in_layer == &LayerParams::w_down_EDF ||
+         t.in_layer == &LayerParams::w_shared_down_DS;
+}
+
 /// Bytes of a row as it is staged.
 int64_t row_bytes(const Weight& w) {
   if (w.format == WeightFormat::kW8A8) return w.k;
@@ -64,17 +73,20 @@ QuantScheme Packer::scheme_of(const WeightSource& source, const ParamTensor& t) 
   return kept ? QuantScheme::kNone : scheme_;
 }
 
+bool Packer::pairs_experts(const WeightSource& source, int64_t layer) const {
+  return std::all_of(list_.begin(), list_.end(), [&](const ParamTensor& t) {
+    return t.layer != layer || !is_expert(t) || scheme_of(source, t) != QuantScheme::kNone;
+  });
+}
+
 Weight Packer::describe(const WeightSource& source, const ParamTensor& t) const {
   const bool grouped = t.shape.size() == 3;
-  Weight weight = {.format = format_of(scheme_of(source, t)),
-                   .dtype = options_.dtype,
-                   .experts = grouped ? t.shape[0] : 1,
-                   .n = t.shape[grouped],
-                   .k = t.shape[grouped + 1]};
-  const bool gate_up = t.in_layer == &LayerParams::w_gate_up_E2FD ||
-                       t.in_layer == &LayerParams::w_shared_gate_up_2SD;
-  weight.paired = gate_up && weight.quantized();  // for expert_mlp_forward
-  return weight;
+  return {.format = format_of(scheme_of(source, t)),
+          .dtype = options_.dtype,
+          .experts = grouped ? t.shape[0] : 1,
+          .n = t.shape[grouped],
+          .k = t.shape[grouped + 1],
+          .paired = is_gate_up(t) && pairs_experts(source, t.layer)};
 }
 
 int64_t Packer::stored_bytes(const WeightSource& source, const ParamTensor& t) const {

@@ -20,6 +20,9 @@ class Packer {
 
  private:
   QuantScheme scheme_of(const WeightSource& source, const ParamTensor& t) const;
+  /// Whether the layer's experts, routed and shared, are all quantized: then gate and up are
+  /// paired.
+  bool pairs_experts(const WeightSource& source, int64_t layer) const;
   /// Without data.
   Weight describe(const WeightSource& source, const ParamTensor& t) const;
   int64_t stored_bytes(const WeightSource& source, const ParamTensor& t) const;

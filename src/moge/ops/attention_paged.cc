@@ -4,6 +4,7 @@
 
 #include "moge/ops/attention_tasks.h"
 #include "moge/ops/rows.h"
+#include "moge/runtime/profiler.h"
 
 namespace moge {
 
@@ -219,6 +220,7 @@ int64_t PagedKv::page_bytes() const { return kv_heads * layout_of(*this).block_b
 void rope_and_kv_write(const Context& context, const Tensor& q_THC, const Tensor& k_TNC,
                        const Tensor& v_TNC, const Tensor& positions_T, const RopeTable& table,
                        std::span<const SequenceSlice> sequences, const PagedKv& cache) {
+  const OpTimer timer("rope and kv write");
   check_rows(cache, q_THC, "q");
   check_new_rows(k_TNC, v_TNC, sequences, cache);
   check_rope(q_THC, positions_T, table);
@@ -233,6 +235,7 @@ void rope_and_kv_write(const Context& context, const Tensor& q_THC, const Tensor
 
 void kv_write(const Context& context, const Tensor& k_TNC, const Tensor& v_TNC,
               std::span<const SequenceSlice> sequences, const PagedKv& cache) {
+  const OpTimer timer("kv write");
   check_new_rows(k_TNC, v_TNC, sequences, cache);
   for_few_rows(context, sequences, [&](const SequenceSlice& slice, int64_t first, int64_t end) {
     write_rows(context, k_TNC, v_TNC, slice, first, end, cache);
@@ -242,6 +245,7 @@ void kv_write(const Context& context, const Tensor& k_TNC, const Tensor& v_TNC,
 void paged_attention(const Context& context, const Tensor& q_THC,
                      std::span<const SequenceSlice> sequences, const PagedKv& cache,
                      AttentionOptions options, const Tensor& out_THC) {
+  const OpTimer timer("attention");
   check_cache(cache);
   check_rows(cache, q_THC, "q");
   check_rows(cache, out_THC, "out");

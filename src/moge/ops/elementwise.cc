@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "moge/ops/rows.h"
+#include "moge/runtime/profiler.h"
 
 namespace moge {
 
@@ -81,6 +82,7 @@ void sigmoid_gate_backward(const Context& context, const Tensor& gate_T, const T
 }
 
 void add(const Context& context, const Tensor& x, const Tensor& y) {
+  const OpTimer timer("add");
   check_same_shape(x, y, "add");
   check(y.dtype == DType::kF32, "[add] y is {}, want float32", y);
   const auto kernel = context.kernels.elementwise.add[type_index(x, "add")];

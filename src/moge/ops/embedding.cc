@@ -1,6 +1,7 @@
 // Embedding lookup and its gradient. T tokens, D model dim, V vocabulary.
 #include "moge/ops/elementwise.h"
 #include "moge/ops/rows.h"
+#include "moge/runtime/profiler.h"
 
 namespace moge {
 
@@ -16,6 +17,7 @@ void check_ids(const Tensor& ids_T, int64_t T, int64_t V) {
 
 void embedding_forward(const Context& context, const Tensor& ids_T, const Tensor& table_VD,
                        const Tensor& x_TD) {
+  const OpTimer timer("embedding");
   check(x_TD.rank == 2 && x_TD.dtype == DType::kF32, "[embedding] x is {}, want float32 [T, D]",
         x_TD);
   const int64_t T = x_TD.dim(0), D = x_TD.dim(1), V = table_VD.dim(0);

@@ -7,6 +7,7 @@
 #include "moge/ops/linear_checks.h"
 #include "moge/ops/rows.h"
 #include "moge/ops/task_ranges.h"
+#include "moge/runtime/profiler.h"
 
 namespace moge {
 
@@ -235,6 +236,7 @@ bool takes_expert_mlp(const ExpertWeights& w) {
 
 void expert_mlp_forward(const Context& context, const ExpertWeights& weights,
                         const ExpertRouting& routing, const Tensor& x_TD, const Tensor& out_TD) {
+  const OpTimer timer("experts");
   const int64_t T = x_TD.dim(0), D = x_TD.dim(1);
   check_matrix(kOp, "x", x_TD, T, D);
   check_matrix(kOp, "out", out_TD, T, D);

@@ -5,6 +5,7 @@
 #include "moge/ops/gmm_product.h"
 #include "moge/ops/linear_checks.h"
 #include "moge/ops/product.h"
+#include "moge/runtime/profiler.h"
 
 namespace moge {
 
@@ -59,6 +60,7 @@ Weight Weight::grouped(const Tensor& w_ENK) {
 
 void linear_forward(const Context& context, const Tensor& x_RK, const Weight& w_ENK, Groups groups,
                     const Tensor& bias_N, const Tensor& y_RN, LinearOptions options) {
+  const OpTimer timer("linear", w_ENK.experts, w_ENK.n, w_ENK.k);
   constexpr const char* kOp = "linear_forward";
   if (w_ENK.quantized()) {
     const ArenaScope scope(context.scratch);

@@ -3,6 +3,7 @@
 #include "moge/ops/gmm_product.h"
 #include "moge/ops/linear_checks.h"
 #include "moge/ops/rows.h"
+#include "moge/runtime/profiler.h"
 
 namespace moge {
 
@@ -31,6 +32,7 @@ size_t QuantizedRows::bytes(int64_t rows, int64_t k) {
 }
 
 void quantize_rows(const Context& context, const Tensor& x_RK, const QuantizedRows& q) {
+  const OpTimer timer("quantize");
   check_matrix("quantize_rows", "x", x_RK, q.rows, q.k);
   const auto quantize = context.kernels.gmm.quantize[type_index(x_RK, "quantize_rows")];
   const int64_t groups = gmm_groups(q.k), element = size_of(x_RK.dtype);
@@ -49,6 +51,7 @@ void quantize_rows(const Context& context, const Tensor& x_RK, const QuantizedRo
 void linear_forward(const Context& context, const QuantizedRows& x_TK, const Tensor& token_of_R,
                     const Weight& w, Groups groups, const Tensor& bias_N, const Tensor& y_RN,
                     LinearOptions options) {
+  const OpTimer timer("linear", w.experts, w.n, w.k);
   constexpr const char* kOp = "linear_forward";
   const int64_t rows = token_of_R ? token_of_R.dim(0) : x_TK.rows;
   check(w.quantized(), "[{}] the input is quantized but the weight is not", kOp);

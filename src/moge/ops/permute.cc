@@ -2,6 +2,7 @@
 // rows, D model dim, E experts.
 #include "moge/ops/moe.h"
 #include "moge/ops/rows.h"
+#include "moge/runtime/profiler.h"
 
 namespace moge {
 
@@ -25,6 +26,7 @@ void check_rows(const Tensor& rows_RD, const Tensor& row_of_TK, int64_t D, const
 
 void sort_by_expert(const Context& context, const Tensor& ids_TK, int64_t num_experts,
                     const Tensor& offsets_E1, const Tensor& row_of_TK, const Tensor& token_of_R) {
+  const OpTimer timer("sort by expert");
   check(ids_TK.rank == 2, "[sort] ids are {}, want [T, K]", ids_TK);
   const int64_t T = ids_TK.dim(0), K = ids_TK.dim(1), E = num_experts;
   check_dense(ids_TK, {T, K}, DType::kI32, "sort", "ids");
@@ -72,6 +74,7 @@ void sort_by_expert(const Context& context, const Tensor& ids_TK, int64_t num_ex
 
 void permute_forward(const Context& context, const Tensor& x_TD, const Tensor& token_of_R,
                      const Tensor& rows_RD) {
+  const OpTimer timer("permute");
   check(rows_RD.rank == 2 && x_TD.rank == 2, "[permute] x is {} and rows are {}, want matrices",
         x_TD, rows_RD);
   const int64_t R = rows_RD.dim(0), D = rows_RD.dim(1);
@@ -124,6 +127,7 @@ void permute_backward(const Context& context, const Tensor& drows_RD, const Tens
 void combine_forward(const Context& context, const Tensor& rows_RD, const Tensor& row_of_TK,
                      const Tensor& weights_TK, int64_t num_groups, bool accumulate,
                      const Tensor& y_TD) {
+  const OpTimer timer("combine");
   check(y_TD.rank == 2, "[combine] y is {}, want [T, D]", y_TD);
   check_rows(rows_RD, row_of_TK, y_TD.dim(1), "combine");
   const int64_t T = row_of_TK.dim(0), K = row_of_TK.dim(1);

@@ -1,6 +1,7 @@
 // RMSNorm: shape checks and row blocks (kernels/rmsnorm.h). T rows, H heads, C width.
 #include "moge/ops/elementwise.h"
 #include "moge/ops/rows.h"
+#include "moge/runtime/profiler.h"
 
 namespace moge {
 
@@ -30,6 +31,7 @@ void check_rstd(const Tensor& rstd, Shape s) {
 
 void rmsnorm_forward(const Context& context, const Tensor& x, const Tensor& w, float eps,
                      const Tensor& y, const Tensor& rstd) {
+  const OpTimer timer("rmsnorm");
   const auto [T, H, C] = shape_of(x);
   check_like(x, y, "y");
   check_dense(w, {C}, DType::kF32, "rmsnorm", "w");

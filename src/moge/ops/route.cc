@@ -1,6 +1,7 @@
 // Routing forward and backward, router z-loss (kernels/route.h). T tokens, E experts, K chosen.
 #include "moge/ops/moe.h"
 #include "moge/ops/rows.h"
+#include "moge/runtime/profiler.h"
 
 namespace moge {
 
@@ -38,6 +39,7 @@ const float* scale_of(const Tensor& router_scale_E, int64_t E) {
 void route_forward(const Context& context, const Tensor& logits_TE, const Tensor& router_scale_E,
                    RouteOptions options, const Tensor& probs_TE, const Tensor& ids_TK,
                    const Tensor& weights_TK) {
+  const OpTimer timer("route");
   const auto [T, E, G, K] = shape_of(probs_TE, options);
   check_shape(logits_TE, {T, E}, "route", "logits");
   check(logits_TE.dtype == DType::kF32, "[route] logits are {}, want float32", logits_TE);

@@ -1,10 +1,12 @@
 // SwiGLU: shape checks and row blocks (kernels/swiglu.h). R rows, F expert hidden.
 #include "moge/ops/elementwise.h"
 #include "moge/ops/rows.h"
+#include "moge/runtime/profiler.h"
 
 namespace moge {
 
 void swiglu_forward(const Context& context, const Tensor& gate_up_R2F, const Tensor& act_RF) {
+  const OpTimer timer("swiglu");
   check(act_RF.rank == 2, "[swiglu] act is {}, want [R, F]", act_RF);
   const int64_t R = act_RF.dim(0), F = act_RF.dim(1);
   check_shape(gate_up_R2F, {R, 2 * F}, "swiglu", "gate_up");
