@@ -55,7 +55,7 @@ class Collector final : public Sink {
 SamplingParams random_sampling(Rng& rng, int64_t room) {
   const auto some = [&](double share) { return rng.uniform() < share; };
   SamplingParams s;
-  const uint64_t most = some(0.2) ? 80 : 16;  // long ones outgrow the pages they came in with
+  const uint64_t most = some(0.4) ? 120 : 16;  // long ones outgrow the pages they came in with
   s.max_tokens = std::min<int64_t>(room, 1 + static_cast<int64_t>(rng.below(most)));
   s.ignore_eos = true;
   s.seed = rng.below(1000);
@@ -121,9 +121,9 @@ Arrangement random_arrangement(size_t num_requests, uint64_t seed, int64_t conte
   made.max_num_seqs = static_cast<int64_t>(1 + rng.below(24));
   made.max_num_batched_tokens =
       std::max(made.max_num_seqs, static_cast<int64_t>(1 + rng.below(96)));
-  made.page_tokens = int64_t{16} << rng.below(3);
+  made.page_tokens = int64_t{16} << rng.below(2);
   const int64_t least = (context + made.page_tokens - 1) / made.page_tokens;
-  made.num_pages = least + static_cast<int64_t>(rng.below(3) == 0 ? 200 : rng.below(12));
+  made.num_pages = least + static_cast<int64_t>(rng.below(4) == 0 ? 200 : rng.below(6));
   made.prefix_caching = rng.below(3) > 0;
   made.num_speculative_tokens = rng.below(2) == 0 ? 0 : static_cast<int64_t>(1 + rng.below(5));
   made.order.resize(num_requests);
