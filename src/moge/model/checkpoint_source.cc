@@ -17,6 +17,12 @@ class CheckpointSource final : public WeightSource {
   CheckpointSource(Checkpoint checkpoint, const ModelSource& source,
                    const std::vector<ParamTensor>& list)
       : checkpoint_(std::move(checkpoint)), quantization_(source.quantization) {
+    for (const auto& [name, stored] : checkpoint_.tensors()) {
+      const char* end = stored.data + (stored.entry.end - stored.entry.begin);
+      auto& [low, high] = bounds_.try_emplace(stored.file, stored.data, end).first->second;
+      low = std::min(low, stored.data);
+      high = std::max(high, end);
+    }
     for (const ParamTensor& tensor : list) add(tensor);
     check(quantization_.scheme == QuantScheme::kNone || !quantized_.empty(),
           "{}: quantization_config says {}, but no matrix is stored so", checkpoint_.where(),
@@ -65,14 +71,26 @@ class CheckpointSource final : public WeightSource {
                int64_t end) const override {
     if (const StoredMatrix* matrix = find_quantized(part)) {
       const int64_t k = part.shape[1];
-      return matrix->give_back_rows(begin / k, (end + k - 1) / k);
+      matrix->give_back_rows(begin / k, (end + k - 1) / k);
+      const StoredTensor* plain = checkpoint_.find(part.name);
+      const std::string packed = part.name + "_packed";
+      return give_back_around(plain ? *plain : *checkpoint_.find(packed), 0, 0);
     }
     const StoredTensor& stored = floats_of(tensor, part);
     const int64_t size = size_of(stored.entry.dtype), first = is_fused(tensor) ? part.first : 0;
-    give_back_pages(stored.data + (first + begin) * size, (end - begin) * size);
+    give_back_around(stored, (first + begin) * size, (first + end) * size);
   }
 
  private:
+  /// Bytes [begin, end) of a tensor, and what the system mapped around them unasked.
+  void give_back_around(const StoredTensor& stored, int64_t begin, int64_t end) const {
+    constexpr int64_t kAround = int64_t{4} << 20;
+    const auto& [low, high] = bounds_.at(stored.file);
+    const char* from = stored.data + begin - std::min(kAround, stored.data + begin - low);
+    const char* until = stored.data + end + std::min(kAround, high - (stored.data + end));
+    give_back_pages(from, until - from);
+  }
+
   void add(const ParamTensor& tensor) {
     if (is_fused(tensor)) return check_floats(use(tensor.fused_name), tensor.shape);
     for (const CheckpointPart& part : tensor.parts)
@@ -131,6 +149,7 @@ class CheckpointSource final : public WeightSource {
 
   Checkpoint checkpoint_;
   QuantizationConfig quantization_;
+  std::map<std::string, std::pair<const char*, const char*>> bounds_;  // of each file's tensors
   std::set<std::string> used_;
   std::map<std::string, StoredMatrix> quantized_;  // by the name of the part
 };
