@@ -21,6 +21,7 @@ void add_quantize(Cli& cli);
 void add_doctor(Cli& cli);
 void add_bench_model(Cli& cli);
 void add_bench_train(Cli& cli);
+void add_bench_serve(Cli& cli);
 void add_bench_gmm(Cli& cli);
 
 /// Registers all of them, in the order in which --help lists them.

@@ -1,19 +1,23 @@
 #!/usr/bin/env python3
-"""200 streams at once from 20 requests against a running `moge serve --served-model-name small`.
+"""Many streams at once from 100 requests against a running `moge serve --served-model-name small`.
 
-    python3 tests/tools/check_load.py http://127.0.0.1:8080 PID
+    python3 tests/tools/check_load.py http://127.0.0.1:8080 PID [STREAMS]
+
+One process, one coroutine a stream: each answer must be as its lone run, no thread more.
 """
-import http.client
+import asyncio
 import json
+import resource
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
-from threading import Barrier
 from urllib.parse import urlsplit
 
-address, pid = urlsplit(sys.argv[1]).netloc, sys.argv[2]
+address, pid = urlsplit(sys.argv[1]), sys.argv[2]
+STREAMS = int(sys.argv[3]) if len(sys.argv) > 3 else 2000
 REQUESTS = [dict(model="small", prompt=f"Tom has {i} apples" + " and more" * (i % 5), stream=True,
-                 max_tokens=12 + i, temperature=0.8 * (i % 2), seed=i) for i in range(20)]
+                 max_tokens=8 + i % 24, temperature=0.8 * (i % 2), seed=i) for i in range(100)]
+hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def status(field):
@@ -21,36 +25,37 @@ def status(field):
         return int(next(line for line in lines if line.startswith(field + ":")).split()[1])
 
 
-def stream(request):
-    connection = http.client.HTTPConnection(address, timeout=120)
-    connection.request("POST", "/v1/completions", json.dumps(request), {"Content-Type": "application/json"})
-    response = connection.getresponse()
-    body = response.read().decode()
-    connection.close()
-    assert response.status == 200 and body.endswith("data: [DONE]\n\n"), (response.status, body[-200:])
-    events = [json.loads(e[6:]) for e in body.split("\n\n") if e.startswith("data: {")]
+async def stream(request, gate=None):
+    reader, writer = await asyncio.open_connection(address.hostname, address.port)
+    if gate:
+        await gate.wait()
+    body = json.dumps(request).encode()
+    writer.write(b"POST /v1/completions HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: "
+                 + str(len(body)).encode() + b"\r\n\r\n" + body)
+    answer = (await reader.read(-1)).decode()
+    writer.close()
+    assert answer.startswith("HTTP/1.1 200") and "data: [DONE]" in answer, answer[-300:]
+    events = [json.loads(line[6:]) for line in answer.split("\n") if line.startswith("data: {")]
     return "".join(c["text"] for e in events for c in e["choices"])
 
 
-alone = [stream(r) for r in REQUESTS]
-assert sum(map(len, alone)) > 20, f"the answers are nearly empty: {alone}"
-threads, start = status("Threads"), time.monotonic()
-barrier = Barrier(200)
-
-
-def together(i):
-    barrier.wait()
-    return stream(REQUESTS[i % 20])
-
-
-with ThreadPoolExecutor(200) as pool:
-    running = [pool.submit(together, i) for i in range(200)]
-    time.sleep(0.3)
+async def main():
+    alone = [await stream(r) for r in REQUESTS]
+    assert sum(map(len, alone)) > 100, f"the answers are nearly empty: {alone}"
+    threads, gate = status("Threads"), asyncio.Event()
+    running = [asyncio.create_task(stream(REQUESTS[i % 100], gate)) for i in range(STREAMS)]
+    await asyncio.sleep(3)  # all are connected
+    start = time.monotonic()
+    gate.set()
+    await asyncio.sleep(1)
     during = status("Threads")
-    answers = [r.result() for r in running]
-seconds = time.monotonic() - start
-different = sum(answer != alone[i % 20] for i, answer in enumerate(answers))
-assert different == 0, f"{different} of 200 answers differ from their lone runs"
-assert during == threads == status("Threads"), (threads, during, status("Threads"))
-print(f"200 streams in {seconds:.1f} s, each as alone; {threads} threads throughout; "
-      f"memory {status('VmRSS') >> 10} MiB, at most {status('VmHWM') >> 10} MiB")
+    answers = await asyncio.gather(*running)
+    seconds = time.monotonic() - start
+    different = sum(answer != alone[i % 100] for i, answer in enumerate(answers))
+    assert different == 0, f"{different} of {STREAMS} answers differ from their lone runs"
+    assert during == threads == status("Threads"), (threads, during, status("Threads"))
+    print(f"{STREAMS} streams in {seconds:.1f} s, each as alone; {threads} threads throughout; "
+          f"memory {status('VmRSS') >> 10} MiB, at most {status('VmHWM') >> 10} MiB")
+
+
+asyncio.run(main())

@@ -105,6 +105,15 @@ def check_structured_output():
         assert e.param == "response_format" and "uniqueItems" in e.message, e
 
 
+def check_embeddings():
+    texts = ["How many apples?", "def f(x):"]
+    both = client.embeddings.create(model="small", input=texts)  # the client asks for base64
+    plain = client.embeddings.create(model="small", input=texts, encoding_format="float")
+    for one, other in zip(both.data, plain.data):
+        assert one.embedding == other.embedding and abs(sum(v * v for v in one.embedding) - 1) < 1e-4
+    assert both.data[0].embedding != both.data[1].embedding and both.usage.prompt_tokens > 0, both.usage
+
+
 def expect(error, **request):
     try:
         client.completions.create(**{**COMMON, "prompt": "a", **request})
@@ -126,8 +135,9 @@ check_completions()
 check_chat()
 check_tools()
 check_responses()
+check_embeddings()
 expect(openai.NotFoundError, model="other")
 expect(openai.BadRequestError, temperature=-1)
 check_structured_output()
 check_parallel()
-print(f"openai {openai.__version__}: models, completions, chat, parse, tools, responses, errors, 4 parallel streams agree")
+print(f"openai {openai.__version__}: models, completions, chat, parse, tools, responses, embeddings, errors, 4 parallel streams agree")

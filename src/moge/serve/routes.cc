@@ -19,8 +19,9 @@
 #include "moge/serve/text_routes.h"
 
 namespace moge {
-extern const EmbeddedFiles kPageFiles;  // see page/CMakeLists.txt
-}
+extern const EmbeddedFiles kOpenApiFiles;  // openapi/openapi.json
+extern const EmbeddedFiles kPageFiles;     // see page/CMakeLists.txt
+}  // namespace moge
 
 namespace moge::serve {
 
@@ -131,6 +132,9 @@ asio::awaitable<void> dispatch(const Service& service, Connection& connection,
     require_get(request);
     co_await connection.send(200, "text/plain; version=0.0.4; charset=utf-8",
                              metrics_text(service));
+  } else if (path == "/openapi.json") {
+    require_get(request);
+    co_await connection.send(200, kJson, std::string(kOpenApiFiles.front().content));
   } else if (path == "/") {
     require_get(request);
     co_await connection.send(200, "text/html; charset=utf-8", std::string(page_file("index.html")),
