@@ -43,7 +43,7 @@ serve() {  # MODEL [options]: starts it on a free port; sets $server (its pid) a
   "$moge" serve "$1" --port 0 "${@:2}" 2> "$scratch/serve.log" > "$scratch/serve.out" &
   server=$!
   for _ in $(seq 300); do
-    url=$(grep -ohE 'http://127\.0\.0\.1:[0-9]+' "$scratch"/serve.{log,out} | head -1) || true
+    url=$(grep -ohE 'https?://127\.0\.0\.1:[0-9]+' "$scratch"/serve.{log,out} | head -1) || true
     [ -z "$url" ] || return 0
     kill -0 "$server" 2> /dev/null || break
     sleep 0.1

@@ -115,7 +115,7 @@ class Load {
   asio::awaitable<void> read_answer(beast::tcp_stream& stream, LoadItem& item) {
     beast::flat_buffer buffer;
     http::response_parser<http::buffer_body> parser;
-    parser.body_limit(boost::none);
+    parser.body_limit(std::numeric_limits<uint64_t>::max());
     co_await http::async_read_header(stream, buffer, parser, asio::use_awaitable);
     const unsigned status = parser.get().result_int();
     EventLines lines;
@@ -128,7 +128,7 @@ class Load {
       parser.get().body().data = block;
       parser.get().body().size = sizeof(block);
       beast::error_code error;
-      co_await http::async_read(stream, buffer, parser, into(error));
+      co_await http::async_read_some(stream, buffer, parser, into(error));
       if (error == http::error::need_buffer) error = {};
       if (error) throw Error(error.message());
       const std::string_view piece(block, sizeof(block) - parser.get().body().size);
