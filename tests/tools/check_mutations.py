@@ -65,13 +65,13 @@ def mutate(rng, body):
             inner = inner[key]
         what = rng.random()
         if what < 0.6:
-            inner[path[-1]] = rng.choice(ODD)
+            inner[path[-1]] = json.loads(json.dumps(rng.choice(ODD)))
         elif what < 0.8:
             del inner[path[-1]]
         elif isinstance(inner, dict):
             inner[str(path[-1]) + rng.choice("_xA")] = inner.pop(path[-1])
         else:
-            inner.extend(inner[:3])
+            inner.extend(json.loads(json.dumps(inner[:3])))
     return body
 
 

@@ -44,6 +44,8 @@ void Running::start_all(std::vector<infer::Request> requests) {
 void Running::start(infer::Request request) {
   const size_t index = ids_.size();
   std::vector<std::string> stops = request.sampling.stop;
+  for (const std::string& stop : stops)
+    if (stop.empty()) throw ApiError(400, "stop has an empty string", "stop");
   auto sink = std::make_shared<infer::TextSink>(
       service_.tokenizer, std::move(stops),
       [queue = queue_, index](infer::TextPiece piece) {
