@@ -164,7 +164,7 @@ struct ScoreProduct {
 constexpr int kScoreStride = 64;
 
 template <class Op, int M, int N>
-void score_block(const ScoreProduct& p, int row, int vector) {
+[[gnu::noinline]] void score_block(const ScoreProduct& p, int row, int vector) {
   const float* a = p.rows.a + row * p.rows.stride;
   const char *b[N], *ahead[N];
 #pragma GCC unroll 8
@@ -175,7 +175,7 @@ void score_block(const ScoreProduct& p, int row, int vector) {
 #pragma GCC unroll 8
     for (int n = 0; n < N; ++n) {
       const typename Op::Parts parts = Op::parts(b[n] + at);
-      if (row == 0) __builtin_prefetch(ahead[n] + at);
+      if (row == 0) __builtin_prefetch(ahead[n] + at, 0, 2);
 #pragma GCC unroll 8
       for (int m = 0; m < M; ++m) Op::apply(sum[m][n], parts, a + m * p.rows.stride);
     }
@@ -230,7 +230,7 @@ struct ValueProduct {
 };
 
 template <class Op, int M, int N>
-void value_block(const ValueProduct& p, int row, int vector) {
+[[gnu::noinline]] void value_block(const ValueProduct& p, int row, int vector) {
   const float* a = p.rows.a + row * p.rows.stride;
   float* out = p.out + row * p.out_stride + vector * kLanes;
   Vec sum[M][N];
@@ -248,7 +248,7 @@ void value_block(const ValueProduct& p, int row, int vector) {
       for (int n = 0; n < N; ++n) {
         const typename Op::Parts parts = Op::parts(b + n * Op::kVectorBytes);
         if (row == 0 && n * Op::kVectorBytes % 64 == 0)
-          __builtin_prefetch(ahead + n * Op::kVectorBytes);
+          __builtin_prefetch(ahead + n * Op::kVectorBytes, 0, 2);
 #pragma GCC unroll 8
         for (int m = 0; m < M; ++m) Op::apply(sum[m][n], parts, a + m * p.rows.stride);
       }
