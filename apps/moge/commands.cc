@@ -20,6 +20,7 @@ void add_all_commands(Cli& cli) {
   add_quantize(cli);
   add_doctor(cli);
   add_bench_model(cli);
+  add_bench_attention(cli);
   add_bench_train(cli);
   add_bench_serve(cli);
   add_bench_gmm(cli);

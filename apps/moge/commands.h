@@ -20,6 +20,7 @@ void add_inspect(Cli& cli);
 void add_quantize(Cli& cli);
 void add_doctor(Cli& cli);
 void add_bench_model(Cli& cli);
+void add_bench_attention(Cli& cli);
 void add_bench_train(Cli& cli);
 void add_bench_serve(Cli& cli);
 void add_bench_gmm(Cli& cli);
