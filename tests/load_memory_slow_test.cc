@@ -25,7 +25,7 @@ TEST(LoadMemory, StaysWithinAFewRowsOfThePackedWeights) {
   for (const auto& [folder, format] : std::vector<std::pair<std::string, std::string>>{
            {whole, "bf16"}, {whole, "w8a8"}, {whole, "w4a8"}, {eighth, "auto"}}) {
     const ProcessResult run =
-        moge({"bench", "model", folder, "--format", format, "--pp", "1", "--tg", "0", "--batches",
+        moge({"bench", "model", folder, "--format", format, "--pp", "0", "--tg", "0", "--batches",
               "0", "--reps", "1", "--output", "json", "--quiet"});
     ASSERT_EQ(run.status, 0) << run.err;
     const auto json = nlohmann::json::parse(run.out);
