@@ -11,6 +11,8 @@
 #include "cli.h"
 #include "commands.h"
 #include "eager_attention.h"
+#include "format_option.h"
+#include "median.h"
 #include "moge/core/error.h"
 #include "moge/core/rng.h"
 #include "moge/ops/attention_paged.h"
@@ -57,15 +59,13 @@ double median_seconds(double budget, Call call) {
     call();
     took.push_back(std::chrono::duration<double>(Clock::now() - start).count());
   }
-  std::sort(took.begin(), took.end());
-  return took[took.size() / 2];
+  return median(std::move(took));
 }
 
-DType kv_dtype_of(const std::string& name) {
-  if (name == "fp32") return DType::kF32;
-  if (name == "bf16") return DType::kBF16;
-  if (name == "int8") return DType::kI8;
-  throw UsageError(fmt::format("--kv-dtypes has '{}', want fp32, bf16 or int8", name));
+DType listed_dtype(const std::string& name) {
+  if (name != "fp32" && name != "bf16" && name != "int8")
+    throw UsageError(fmt::format("--kv-dtypes has '{}', want fp32, bf16 or int8", name));
+  return kv_dtype_of(name, DType::kBF16);
 }
 
 /// "8x4096"
@@ -182,7 +182,7 @@ struct Row {
   }
   /// Keys and values of all positions, scales included, once.
   double bytes() const {
-    const DType dtype = kv_dtype_of(kv_dtype);
+    const DType dtype = listed_dtype(kv_dtype);
     const int64_t scales = dtype == DType::kI8 ? 4 : 0;
     return 2.0 * static_cast<double>(shape.batch * shape.context * shape.kv_heads) *
            static_cast<double>(shape.head_dim * size_of(dtype) + scales);
@@ -202,7 +202,7 @@ class Bench {
   void add(bool prefill, const AttentionShape& shape, const std::string& kv_dtype) {
     run_.detail(fmt::format("{} {}x{} {}", prefill ? "prefill" : "decode", shape.batch,
                             shape.context, kv_dtype));
-    rows_.push_back({prefill, shape, kv_dtype, measure(prefill, shape, kv_dtype_of(kv_dtype))});
+    rows_.push_back({prefill, shape, kv_dtype, measure(prefill, shape, listed_dtype(kv_dtype))});
   }
 
   /// What the limits are is measured before and after the rows; the larger counts.
@@ -336,7 +336,7 @@ void bench_attention(BenchAttentionOptions& options, Run& run) {
     throw UsageError("--head-dim and --prefill must be multiples of 16");
   std::vector<AttentionShape> shapes;
   for (const std::string& text : options.shapes) shapes.push_back(shape_of(options, text));
-  for (const std::string& kv_dtype : options.kv_dtypes) kv_dtype_of(kv_dtype);
+  for (const std::string& kv_dtype : options.kv_dtypes) listed_dtype(kv_dtype);
   Bench bench(options, run);
   for (const std::string& kv_dtype : options.kv_dtypes) {
     for (const AttentionShape& shape : shapes)

@@ -11,6 +11,7 @@
 
 #include "cli.h"
 #include "commands.h"
+#include "median.h"
 #include "moge/core/rng.h"
 #include "moge/ops/linear.h"
 #include "moge/ops/peaks.h"
@@ -211,11 +212,6 @@ class Calls {
   int64_t active_;
   std::vector<size_t> order_;
 };
-
-double median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  return values[values.size() / 2];
-}
 
 class GmmBench {
  public:

@@ -170,9 +170,7 @@ void bench_model(BenchModelOptions& options, Run& run) {
                     .predict = std::max<int64_t>(options.tg, 1),
                     .repetitions = options.reps,
                     .batches = options.batches,
-                    .kv_dtype = options.kv_dtype == "fp32"   ? DType::kF32
-                                : options.kv_dtype == "int8" ? DType::kI8
-                                                             : DType::kBF16,
+                    .kv_dtype = kv_dtype_of(options.kv_dtype, DType::kBF16),
                     .seed = run.common().seed,
                     .profiler = profiler.get()});
   Progress progress = run.progress("bench model", (options.pp > 0) + (options.tg > 0) +

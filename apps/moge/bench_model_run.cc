@@ -5,17 +5,13 @@
 #include <functional>
 #include <string>
 
+#include "median.h"
 #include "moge/core/rng.h"
 
 namespace moge {
 
 namespace {
 constexpr int64_t kPageTokens = 32, kStepTokens = 512;
-
-double median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  return values[values.size() / 2];
-}
 
 double timed(const std::function<void()>& work) {
   const auto start = std::chrono::steady_clock::now();

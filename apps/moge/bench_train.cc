@@ -6,6 +6,7 @@
 
 #include "cli.h"
 #include "commands.h"
+#include "median.h"
 #include "moge/model/load.h"
 #include "moge/ops/peaks.h"
 #include "moge/plan/flops.h"
@@ -29,11 +30,6 @@ struct BenchTrainOptions {
     v("warmup", warmup, "steps before them").at_least(0);
   }
 };
-
-double median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  return values[values.size() / 2];
-}
 
 std::vector<double> time_steps(train::Trainer& trainer, const train::SampleSource& source,
                                const BenchTrainOptions& options, Run& run) {

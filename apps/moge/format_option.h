@@ -16,6 +16,13 @@ inline QuantScheme scheme_of(const std::string& format) {
                             : QuantScheme::kNone;
 }
 
+/// Of a KV cache: "fp32", "bf16" and "int8"; `automatic` for any other name.
+inline DType kv_dtype_of(const std::string& name, DType automatic) {
+  if (name == "fp32") return DType::kF32;
+  if (name == "bf16") return DType::kBF16;
+  return name == "int8" ? DType::kI8 : automatic;
+}
+
 struct FormatOptions {
   std::string format = "auto", dtype = "auto";
   bool keep_head = false;

@@ -25,12 +25,6 @@ infer::SpeculationOptions speculation(const EngineChoice& choice) {
   return infer::SpeculationOptions::parse(choice.speculative_config);
 }
 
-DType kv_dtype_of(const std::string& name, DType automatic) {
-  if (name == "fp32") return DType::kF32;
-  if (name == "bf16") return DType::kBF16;
-  return name == "int8" ? DType::kI8 : automatic;
-}
-
 /// Pages for every sequence's longest context, within the memory that may be used.
 int64_t choose_pages(const EngineChoice& choice, const ModelConfig& config, DType kv_dtype) {
   const int64_t context = choice.max_model_len > 0 ? choice.max_model_len : config.max_position;

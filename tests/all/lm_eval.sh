@@ -3,7 +3,7 @@
 # a local file; its log-probabilities are those of /v1/completions by hand.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/common.bash"
-venv lm_eval 'lm_eval[api]>=0.4,<0.5'
+venv lm_eval 'lm_eval[api]>=0.4,<0.5' 'transformers>=5,<6'
 small_model 60
 serve "$scratch/model" --served-model-name small
 curl -s "$url/v1/completions" -d '{"prompt":"Tom has","max_tokens":0,"echo":true,"logprobs":1}' |

@@ -3,20 +3,14 @@
 #include <algorithm>
 #include <cmath>
 
-namespace moge::eval {
+#include "moge/infer/sampling.h"
 
-namespace {
-/// log of the sum of e^x, in fp64 so that a KL of 1e-9 is not lost in it.
-double log_sum_exp(const float* x, int64_t n, float largest) {
-  double sum = 0;
-  for (int64_t i = 0; i < n; ++i) sum += std::exp(static_cast<double>(x[i] - largest));
-  return std::log(sum) + largest;
-}
-}  // namespace
+namespace moge::eval {
 
 Divergence divergence(const float* p, const float* q, int64_t n) {
   const float *top_p = std::max_element(p, p + n), *top_q = std::max_element(q, q + n);
-  const double norm_p = log_sum_exp(p, n, *top_p), norm_q = log_sum_exp(q, n, *top_q);
+  const double norm_p = infer::log_sum_exp({p, static_cast<size_t>(n)}),
+               norm_q = infer::log_sum_exp({q, static_cast<size_t>(n)});
   double kl = 0;
   for (int64_t i = 0; i < n; ++i) {
     const double log_p = p[i] - norm_p;

@@ -5,12 +5,11 @@
 #include <cstdint>
 #include <utility>
 
+#include "moge/core/integers.h"
 #include "moge/kernels/attention.h"
 #include "moge/ops/context.h"
 
 namespace moge {
-
-constexpr int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 /// The kernels' tiles, one place for every worker.
 class WorkerScratch {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "moge/core/integers.h"
 #include "moge/ops/task_ranges.h"
 
 namespace moge {
@@ -23,8 +24,6 @@ constexpr int64_t kMinTiles = 4, kMaxTiles = 18;  // of a block of rows
 constexpr int64_t kTasksPerThread = 4;
 constexpr int64_t kMinChunkRows = 128;  // fewer rows do not pay for reading the weights again
 constexpr int64_t kReadingRows = 8;     // fewer rows cost as much: the time to read the weights
-
-int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 int64_t panels_of(const Weight& w) {
   return w.paired ? ceil_div(w.n / 2, kGmmHalf) : ceil_div(w.n, kGmmPanel);

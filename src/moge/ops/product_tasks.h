@@ -5,12 +5,10 @@
 #include <bit>
 #include <span>
 
+#include "moge/core/integers.h"
 #include "moge/ops/product.h"
 
 namespace moge {
-
-constexpr int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
-constexpr int64_t round_up(int64_t a, int64_t b) { return ceil_div(a, b) * b; }
 
 constexpr int64_t kTasksPerThread = 4;
 
