@@ -28,6 +28,7 @@ done
 cat >> "$scratch/tasks/moge_choice.yaml" << 'YAML'
 output_type: multiple_choice
 doc_to_choice: "{{choices}}"
+target_delimiter: ""  # the choices begin with their space
 doc_to_target: "{{answer}}"
 metric_list: [{metric: acc}]
 YAML
