@@ -15,12 +15,12 @@ using kernels::kGmmPanel;
 
 namespace {
 
-// Few rows: the work is reading weights, so tasks are even pieces of memory. More rows: a task's
-// panels stay in a worker's second-level cache (1 or 2 MiB a core) while blocks of rows pass by.
+// Few rows: the work is reading weights, so tasks are even pieces of memory. More rows: a block of
+// packed rows stays in a worker's second-level cache while panels pass by, each fetched during the
+// one before: packing rows for every few panels costs 5 % and more.
 constexpr int64_t kFewRowsBytes = 320 << 10;
-constexpr int64_t kPanelsBytes = 1 << 20;
-constexpr int64_t kRowsBytes = 256 << 10;
-constexpr int64_t kMinTiles = 4, kMaxTiles = 18;  // of a block of rows
+constexpr int64_t kRowsBytes = 1 << 20;
+constexpr int64_t kMinTiles = 4;  // of a block of rows
 constexpr int64_t kTasksPerThread = 4;
 constexpr int64_t kMinChunkRows = 128;  // fewer rows do not pay for reading the weights again
 constexpr int64_t kReadingRows = 8;     // fewer rows cost as much: the time to read the weights
@@ -40,7 +40,7 @@ int64_t most_tasks(const Context& context, int64_t experts, int64_t panels) {
 int64_t rows_per_block(const GmmKernels& gmm, int64_t k) {
   const int64_t tile =
       std::max<int64_t>(64, gmm.tile_rows * kernels::gmm_row_bytes(gmm.row_factor, k));
-  return gmm.tile_rows * std::clamp(kRowsBytes / tile, kMinTiles, kMaxTiles);
+  return gmm.tile_rows * std::max(kRowsBytes / tile, kMinTiles);
 }
 
 }  // namespace
@@ -70,8 +70,8 @@ GmmCut::GmmCut(const Context& context, Groups offsets, int64_t panels, int64_t p
     busy += rows > 0;
     most_rows = std::max(most_rows, rows);
   }
-  const int64_t bytes = most_rows <= few_rows ? kFewRowsBytes : kPanelsBytes;
-  const int64_t fitting = bytes / std::max<int64_t>(1, panel_bytes);
+  const int64_t fitting =
+      most_rows <= few_rows ? kFewRowsBytes / std::max<int64_t>(1, panel_bytes) : panels;
   const int64_t shared = panels * busy / wanted_tasks(context);  // enough slices for all threads
   panels_per_slice =
       std::clamp<int64_t>(std::min(fitting, shared), 1, std::max<int64_t>(1, panels));
@@ -125,6 +125,18 @@ const uint8_t* panels_at(const GmmProduct& p, int64_t expert, int64_t panel) {
          (expert * p.num_panels() + panel) * p.panel_bytes();
 }
 
+kernels::GmmRows rows_of(const GmmProduct& p, int64_t begin, int64_t end) {
+  const int64_t x_row = p.index ? 0 : begin;
+  return {.values = p.x.values + x_row * p.x.stride,
+          .stride = p.x.stride,
+          .scales = p.x.scales + x_row,
+          .sums = p.x.sums + x_row * kernels::gmm_groups(p.weight.k),
+          .index = p.index ? p.index + begin : nullptr,
+          .rows = static_cast<int>(end - begin),
+          .k = p.weight.k,
+          .int4 = p.int4()};
+}
+
 /// Bytes of an element of y.
 int64_t element(const GmmProduct& p) { return p.store == GmmStore::kBF16 ? 2 : 4; }
 }  // namespace
@@ -150,27 +162,20 @@ void run_task(const GmmKernels& gmm, const GmmProduct& p, const GmmTask& task, c
                     .bias = p.bias ? p.bias + column : nullptr,
                     .accumulate = p.accumulate};
   const auto piece = [&](int64_t i) { return task.row_begin + rows * i / pieces; };
-  const auto rows_of = [&](int64_t i) {
-    const int64_t begin = piece(i), x_row = p.index ? 0 : begin;
-    return kernels::GmmRows{.values = p.x.values + x_row * p.x.stride,
-                            .stride = p.x.stride,
-                            .scales = p.x.scales + x_row,
-                            .sums = p.x.sums + x_row * kernels::gmm_groups(w.k),
-                            .index = p.index ? p.index + begin : nullptr,
-                            .rows = static_cast<int>(piece(i + 1) - begin),
-                            .k = w.k,
-                            .int4 = block.int4};
-  };
   for (int64_t i = 0; i < pieces; ++i) {
-    const auto rows_now = rows_of(i);
+    const bool last = i + 1 == pieces;
+    const int64_t end = piece(i + 1);
+    const auto rows_now = rows_of(p, piece(i), end);
     gmm.pack_rows(rows_now, scratch.rows);
     block.rows = rows_now.rows;
     block.y = static_cast<char*>(p.y) + (piece(i) * p.y_stride + column) * element(p);
-    block.next = i + 1 < pieces ? block.panels
-                 : next         ? panels_at(p, next->expert, next->panel_begin)
-                                : nullptr;
-    const auto rows_next = rows_of(std::min(i + 1, pieces - 1));
-    block.next_rows = i + 1 < pieces ? &rows_next : nullptr;
+    block.next = !last  ? block.panels
+                 : next ? panels_at(p, next->expert, next->panel_begin)
+                        : nullptr;
+    const GmmTask& then = last && next ? *next : task;
+    const int64_t begin = last ? then.row_begin : end;
+    const auto rows_next = rows_of(p, begin, std::min<int64_t>(then.row_end, begin + block.rows));
+    block.next_rows = begin == task.row_begin ? nullptr : &rows_next;
     gmm.multiply(block);
   }
 }

@@ -28,7 +28,7 @@ constexpr int kRowChunk = 64 * kRowFactor;
 // first (at 8 rows 82 % of the bandwidth, 70 % where the first-level cache is asked directly: its
 // few outstanding lines cannot cover the memory's latency); and from the second-level cache.
 constexpr int kMemoryAhead = 8192;
-constexpr int kMemoryNear = 1024;
+constexpr int kMemoryNear = 2048;
 constexpr int kCachedAhead = 1024;
 
 #define MOGE_INLINE inline __attribute__((always_inline))
@@ -90,6 +90,8 @@ struct Tile {
   uint8_t* unpacked;
   const uint8_t* prefetch;  // next panel's share; null: the own panel is fetched ahead
   int prefetch_lines;       // of that share, a chunk of K
+  const char* y;            // where the results go
+  int64_t y_stride;         // bytes
   int units;
   int lane;    // first slot of the half
   float* out;  // [rows][2][kLanes]
@@ -165,6 +167,14 @@ MOGE_INLINE void prefetch_cached(const uint8_t* w, const int8_t* x) {
   __builtin_prefetch(x);
 }
 
+/// A row of results to come, which may lie in memory: stores that wait for it hold up the sums of
+/// the next groups, since stores leave the core in order.
+MOGE_INLINE void prefetch_result(const Tile& tile, int m) {
+  const char* y = tile.y + m * tile.y_stride;
+  __builtin_prefetch(y, /*write=*/1);
+  __builtin_prefetch(y + 64, /*write=*/1);
+}
+
 /// Adds `units` units from unit `begin` on, `begin` being the first of a chunk.
 template <class W, int kRows>
 MOGE_INLINE void add_units(const Tile& tile, const uint8_t* w, int begin, int units,
@@ -183,6 +193,8 @@ MOGE_INLINE void add_units(const Tile& tile, const uint8_t* w, int begin, int un
     }
     for (int i = 0; i < tile.prefetch_lines; ++i, ahead += 64)
       __builtin_prefetch(ahead, /*write=*/0, /*second level*/ 2);
+    const int chunk = (begin + units - left) / kChunkUnits;
+    if (chunk < kRows) prefetch_result(tile, chunk);
     for (int u = 0; u < in_chunk; ++u, w += W::kUnitBytes, bytes += kGmmUnitBytes8) {
       prefetch_cached<W>(w, x + kRows * kRowChunk + u * 64);
       W::template add<kRows>(w, bytes, x + u * 4, sums);
@@ -224,6 +236,10 @@ void multiply_int4(const Tile& tile) {
     Sums<kRows> sums;
     start<kRows>(starts, sums);
     if constexpr (W::kUnitBytes == kGmmUnitBytes4) w = panel + kGmmScaleBytes4 + tile.lane * 4;
+    if (!tile.prefetch) {  // the line that add_units leaves out between two groups
+      __builtin_prefetch(panel + kMemoryAhead, /*write=*/0, /*second level*/ 2);
+      __builtin_prefetch(panel + kMemoryNear);
+    }
     add_units<W, kRows>(tile, w, begin, units, sums);
     w += units * W::kUnitBytes;
     panel += kGmmScaleBytes4 + kGmmGroupUnits * kGmmUnitBytes4;
@@ -333,6 +349,8 @@ void multiply(const GmmBlock& block) noexcept {
   const auto* scales = reinterpret_cast<const float*>(starts + block.rows * starts_per_row);
   const int tiles = gmm_num_tiles(block.rows, kTileRows);
   const int lines = tiles > 1 ? static_cast<int>(panel_bytes / 64 / (chunks * tiles)) + 1 : 0;
+  const int64_t element = block.store == GmmStore::kBF16 ? 2 : 4;
+  const int64_t panel_columns = block.paired ? kGmmHalf : kGmmPanel;
   alignas(64) float out[kTileRows * 2 * kLanes];
   for (int p = 0; p < block.num_panels; ++p) {
     const uint8_t* panel = block.panels + p * panel_bytes;
@@ -352,6 +370,9 @@ void multiply(const GmmBlock& block) noexcept {
             .unpacked = block.unpacked,
             .prefetch = tiles > 1 && next ? next + int64_t{t} * chunks * lines * 64 : nullptr,
             .prefetch_lines = lines,
+            .y = static_cast<const char*>(block.y) +
+                 (begin * block.y_stride + p * panel_columns) * element,
+            .y_stride = block.y_stride * element,
             .units = units,
             .lane = lane,
             .out = out};
