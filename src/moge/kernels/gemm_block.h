@@ -10,7 +10,7 @@ namespace moge::kernels {
 struct GemmSegment {
   int begin;       ///< first unit
   int units;       ///< at most kGemmSegmentUnits
-  int chunk;       ///< its first chunk within a tile of packed A
+  int chunk;       ///< its first chunk; a tile of packed A begins with the first segment packed
   bool continues;  ///< add it to the segments of the same part before it
   bool ends_part;  ///< then this part is complete ...
   int joins;       ///< ... and joins this many complete subtrees of its own size
@@ -29,18 +29,23 @@ struct GemmBlock {
   const void* a_packed;
   bool a_by_columns;  ///< packed by pack_a_columns
   const void* b_packed;
-  int rows, columns;
-  int units;   ///< K units of a panel
-  int chunks;  ///< chunks of a tile of A
+  int rows;
+  int columns;  ///< of C
+  int units;    ///< K units of a panel
+  int chunks;   ///< chunks of a tile of A
   const GemmSegment* segments;
   int num_segments;
-  float* partials;  ///< kGemmPartialTiles * tile_rows * panel_columns floats per tile of the block
-  void* c;          ///< fp32, or bf16 if c_is_bf16
+  float* partials;      ///< kGemmPartialTiles * tile_rows * panel_columns floats per tile of A ...
+  bool panel_partials;  ///< ... and of C: what `segments` leave unfinished is kept for a later call
+  void* c;              ///< fp32, or bf16 if c_is_bf16
   int64_t c_stride;
   bool c_is_bf16;
+  bool swiglu;        ///< a panel's halves hold gate and up: C = silu(gate) * up
   bool accumulate;    ///< C += instead of C =
   const float* bias;  ///< [columns] or null
   GemmNextRows next;
+  bool b_streams;       ///< B comes from memory: panel by panel, fetched while the last one is used
+  const float* next_b;  ///< what is read after that; may be null
 };
 
 }  // namespace moge::kernels

@@ -4,6 +4,7 @@
 
 #include "moge/ops/gmm_product.h"
 #include "moge/ops/linear_checks.h"
+#include "moge/ops/packed_product.h"
 #include "moge/ops/product.h"
 #include "moge/runtime/profiler.h"
 
@@ -75,12 +76,19 @@ void linear_forward(const Context& context, const Tensor& x_RK, const Weight& w_
   check_matrix(kOp, "y", y_RN, rows, w_ENK.n);
   check_bias(kOp, "bias", bias_N, w_ENK.n);
   const GroupOffsets offsets(kOp, groups, w_ENK.experts, rows);
+  if (w_ENK.format == WeightFormat::kPacked)
+    return run(context, PackedProduct{.weight = w_ENK,
+                                      .x = ProductMatrix::of(x_RK, options.token_of_R),
+                                      .y = ProductMatrix::of(y_RN),
+                                      .offsets = offsets,
+                                      .bias = static_cast<const float*>(bias_N.data),
+                                      .accumulate = options.accumulate,
+                                      .parts = sum_parts(kOp, options)});
   run(context,
       RowsProduct{.a = ProductMatrix::of(x_RK, options.token_of_R),
                   .c = ProductMatrix::of(y_RN),
                   .weight = w_ENK,
-                  .use = w_ENK.format == WeightFormat::kPacked ? WeightUse::kPacked
-                                                               : WeightUse::kRowsAreColumns,
+                  .use = WeightUse::kRowsAreColumns,
                   .bias = static_cast<const float*>(bias_N.data),
                   .accumulate = options.accumulate,
                   .parts = sum_parts(kOp, options)},
@@ -192,6 +200,7 @@ size_t linear_scratch_bytes(const Context& context, int64_t rows, int64_t expert
       Arena::padded(static_cast<size_t>(context.num_threads() * panel * k) * sizeof(float));
   return std::max({rows_product_scratch(context, rows, experts, n, k),
                    rows_product_scratch(context, rows, experts, k, n),
+                   packed_product_scratch(context, experts, n, k),
                    depth_product_scratch(context, rows, experts, n, k), conversion,
                    QuantizedRows::bytes(rows, k)});
 }

@@ -268,6 +268,40 @@ TEST_P(LinearTest, ARowsBitsDoNotDependOnItsPartners) {
   check_row_invariance<float>(table(), 17, 530, /*eighths=*/false);
 }
 
+/// The last R rows of 600 times a packed weight: the bits that they have among all of them.
+template <class T>
+void check_packed_rows(const kernels::Table& table, int64_t N, int64_t K,
+                       const std::vector<int64_t>& counts, bool eighths = false) {
+  constexpr int64_t kMost = 600;
+  Machine m(table);
+  const Rounded<T> x(kMost * K, 50), w(N * K, 51);
+  const LinearOptions options{.sum_in_eighths = eighths};
+  const auto all = forward(m.context, x.stored, kMost, w.stored, N, K, options);  // row-major
+  const Weight source = Weight::dense(Tensor::of(w.stored.data(), {N, K}));
+  Buffer memory(static_cast<size_t>(packed_bytes(table, source.dtype, 1, N, K)));
+  const Weight packed = pack_weight(m.context, source, source.dtype, memory.data());
+  for (const int64_t R : counts) {
+    std::vector<float> y(R * N, -1.0f);
+    linear_forward(m.context, Tensor::of(x.stored.data() + (kMost - R) * K, {R, K}), packed, {}, {},
+                   Tensor::of(y.data(), {R, N}), options);
+    expect_same_bits(y.data(), all.data() + (kMost - R) * N, R * N, std::to_string(R) + " rows");
+    if (::testing::Test::HasFailure()) return;
+  }
+}
+
+TEST_P(LinearTest, PackedRowsBitsDoNotDependOnTheirNumber) {
+  std::vector<int64_t> every(600);
+  std::iota(every.begin(), every.end(), 1);
+  check_packed_rows<float>(table(), 35, 40, every);
+  check_packed_rows<BFloat16>(table(), 35, 40, every);
+  const std::vector<int64_t> some = {1,  14,  15,  57,
+                                     99, 113, 253, 600};  // K is cut from the third on
+  for (const bool eighths : {false, true}) {
+    check_packed_rows<float>(table(), 67, 1300, some, eighths);
+    check_packed_rows<BFloat16>(table(), 67, 2501, some, eighths);
+  }
+}
+
 TEST_P(LinearTest, PackedWeightsGiveTheBitsOfRowMajorOnes) {
   Machine m(table());
   const int64_t E = 3, N = 70, K = 1043, R = 25;

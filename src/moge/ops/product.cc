@@ -2,9 +2,9 @@
 #include "moge/ops/product.h"
 
 #include <algorithm>
-#include <bit>
 #include <span>
 
+#include "moge/ops/product_segments.h"
 #include "moge/ops/product_tasks.h"
 
 namespace moge {
@@ -19,8 +19,8 @@ using kernels::kGemmSegmentUnits;
 namespace {
 
 // A worker that packs B for itself keeps it in half of its second-level cache (1 or 2 MiB a core)
-// while small blocks of A pass by. Where B is packed already or packed for all workers, a larger
-// block of A stays and B passes by, so that A is packed once whatever the number of columns.
+// while small blocks of A pass by. Where B is packed for all workers, a larger block of A stays and
+// B passes by, so that A is packed once whatever the number of columns.
 constexpr int64_t kOwnPanelFloats = 128 << 10;
 constexpr int64_t kPassingPanelFloats = 64 << 10;
 constexpr int64_t kSharedPanelFloats = 2 << 20;  // of all workers at a time: 8 MiB
@@ -30,53 +30,13 @@ constexpr int64_t kLongTiles = 4;  // where K has several segments: tiles that s
 constexpr int64_t kMaxTiles = 18;  // of a packed block of A
 constexpr int64_t kMinChunkRows = 256;  // fewer rows do not pay for packing B again
 
-int64_t part_elements(int64_t depth, int parts) {
-  return parts == 1 ? depth : round_up(ceil_div(depth, parts), 2);
-}
-
-int64_t max_segments(int64_t depth, int parts) {
-  return parts * std::max<int64_t>(1, ceil_div(part_elements(depth, parts), kGemmSegmentUnits));
-}
-
-/// The order of sums of kernels/gemm.h for `parts` equal parts of the depth.
-std::span<GemmSegment> make_segments(Arena& arena, int64_t depth, int unit_elements, int parts) {
-  auto* segments = arena.allocate<GemmSegment>(max_segments(depth, parts));
-  const int64_t part_length = part_elements(depth, parts);
-  int count = 0, chunk = 0;
-  for (int part = 0; part < parts; ++part) {
-    const int64_t part_begin = std::min(depth, part * part_length);
-    const int begin = static_cast<int>(ceil_div(part_begin, unit_elements));
-    const int64_t part_end = std::min(depth, (part + 1) * part_length);
-    const int end = static_cast<int>(ceil_div(part_end, unit_elements));
-    int at = begin;
-    do {
-      const int units = std::min(kGemmSegmentUnits, end - at);
-      const bool ends_part = at + units == end;
-      segments[count++] = {.begin = at,
-                           .units = units,
-                           .chunk = chunk,
-                           .continues = at > begin,
-                           .ends_part = ends_part,
-                           .joins = std::countr_one(static_cast<unsigned>(part)),
-                           .last = ends_part && part == parts - 1};
-      chunk += static_cast<int>(ceil_div(units, kGemmChunk));
-      at += units;
-    } while (at < end);
-  }
-  return {segments, static_cast<size_t>(count)};
-}
-
 /// Whose panels of B a worker multiplies by.
 enum class Panels : uint8_t {
-  kWeight,  ///< the weight is packed
   kShared,  ///< one group: all workers pack, then all multiply
   kOwn,     ///< many groups: a task packs its group's
 };
 
-Panels panels_of(WeightUse use, int64_t experts) {
-  if (use == WeightUse::kPacked) return Panels::kWeight;
-  return experts == 1 ? Panels::kShared : Panels::kOwn;
-}
+Panels panels_of(int64_t experts) { return experts == 1 ? Panels::kShared : Panels::kOwn; }
 
 /// Sizes of a product's blocks; the same for every group.
 struct RowsPlan {
@@ -146,7 +106,7 @@ class RowsRun {
         offsets_(offsets),
         gemm_(gemm_of(context.kernels, product.weight.dtype)),
         segments_(make_segments(context.scratch, p_.depth(), gemm_.unit_elements, p_.parts)),
-        plan_(gemm_, panels_of(p_.use, num_experts()), p_.columns(), p_.depth(), num_chunks()),
+        plan_(gemm_, panels_of(num_experts()), p_.columns(), p_.depth(), num_chunks()),
         busy_(busy_experts(context.scratch, offsets)),
         tasks_(context.scratch, max_tasks(plan_, wanted_tasks(context), num_experts(),
                                           offsets.back(), plan_.block_rows(gemm_))) {
@@ -236,9 +196,6 @@ class RowsRun {
     const int64_t panel = task.column_begin / gemm_.panel_columns;
     if (plan_.source == Panels::kShared)
       return shared_ + (panel - first_panel_) * plan_.panel_floats;
-    if (plan_.source == Panels::kWeight)
-      return static_cast<const float*>(p_.weight.data) +
-             (task.expert * plan_.panels + panel) * plan_.panel_floats;
     pack(task.expert, panel, ceil_div(task.column_end - task.column_begin, gemm_.panel_columns),
          own);
     return own;
@@ -310,20 +267,18 @@ size_t rows_product_scratch(const Context& context, int64_t rows, int64_t expert
                             int64_t depth) {
   const int64_t threads = context.num_threads(), segments = max_segments(depth, /*parts=*/8);
   size_t most = 0;
-  for (const GemmKernels* gemm : {&context.kernels.gemm_f32, &context.kernels.gemm_bf16})
-    for (const Panels source : {Panels::kWeight, experts == 1 ? Panels::kShared : Panels::kOwn}) {
-      const int64_t chunks = ceil_div(depth, gemm->unit_elements * kGemmChunk) + segments;
-      const RowsPlan plan(*gemm, source, columns, depth, chunks);
-      const int64_t tasks =
-          max_tasks(plan, wanted_tasks(context), experts, rows, plan.block_rows(*gemm));
-      const int64_t shared =
-          source == Panels::kShared ? plan.panels_at_once * plan.panel_floats : 0;
-      most =
-          std::max(most, padded_bytes(segments, sizeof(GemmSegment)) + padded_bytes(experts, 4) +
-                             padded_bytes(tasks, sizeof(ProductTask)) +
-                             padded_bytes(threads, sizeof(RowsScratch)) + padded_bytes(shared, 4) +
-                             static_cast<size_t>(threads) * RowsScratch::bytes(*gemm, plan));
-    }
+  for (const GemmKernels* gemm : {&context.kernels.gemm_f32, &context.kernels.gemm_bf16}) {
+    const int64_t chunks = ceil_div(depth, gemm->unit_elements * kGemmChunk) + segments;
+    const RowsPlan plan(*gemm, panels_of(experts), columns, depth, chunks);
+    const int64_t tasks =
+        max_tasks(plan, wanted_tasks(context), experts, rows, plan.block_rows(*gemm));
+    const int64_t shared =
+        plan.source == Panels::kShared ? plan.panels_at_once * plan.panel_floats : 0;
+    most = std::max(most, padded_bytes(segments, sizeof(GemmSegment)) + padded_bytes(experts, 4) +
+                              padded_bytes(tasks, sizeof(ProductTask)) +
+                              padded_bytes(threads, sizeof(RowsScratch)) + padded_bytes(shared, 4) +
+                              static_cast<size_t>(threads) * RowsScratch::bytes(*gemm, plan));
+  }
   return most;
 }
 

@@ -40,7 +40,6 @@ struct ProductMatrix {
 enum class WeightUse : uint8_t {
   kRowsAreColumns,  ///< B = w^T, row-major w (forward)
   kAsStored,        ///< B = w, row-major w (input gradient)
-  kPacked,          ///< B = w^T, panels made by pack_weight
 };
 
 /// Rows of group e times B of group e.

@@ -1,8 +1,7 @@
-// How products are cut: segments of the sum, busy experts, the list of tasks.
+// How products are cut: busy experts, the list of tasks.
 #pragma once
 
 #include <algorithm>
-#include <bit>
 #include <span>
 
 #include "moge/core/integers.h"

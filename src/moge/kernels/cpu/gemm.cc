@@ -1,6 +1,7 @@
 // Packed block times packed panels (kernels/gemm.h): a tile of up to 14 rows (AVX-512; else 6) by
 // two vectors of columns keeps its sums in registers.
 #include "moge/kernels/cpu/gemm_pack.inl"
+#include "moge/kernels/cpu/math.inl"
 #include "moge/kernels/gemm_block.h"
 
 namespace {
@@ -12,6 +13,7 @@ using moge::kernels::kGemmPartialTiles;
 using moge::kernels::kGemmSegmentUnits;
 
 constexpr int kTileFloats = kTileRows * kPanel;
+constexpr int kHalf = kPanel / 2;
 constexpr int kRunning = 3;  // partial tile of the part under way; 0..2 are complete subtrees
 
 /// One tile of C.
@@ -22,6 +24,8 @@ struct Tile {
   const float* bias;
   float* partials;
   const GemmBlock* block;
+  const float* ahead;  // panels that come next
+  int ahead_lines;     // of them, fetched in each chunk of K
 };
 
 template <class Out>
@@ -38,8 +42,25 @@ void emit_rows(const Tile& tile, const float* sums, int rows) {
   }
 }
 
-/// Rounds, adds the bias and masks columns: whatever the store from registers does not do.
+template <class Out>
+void emit_swiglu(const Tile& tile, const float* sums, int rows) {
+  for (int m = 0; m < rows; ++m, sums += kPanel) {
+    Out* c = static_cast<Out*>(tile.c) + m * tile.block->c_stride;
+    const Vec gate = load(sums), up = load(sums + kHalf);
+    const Vec act = gate * sigmoid(gate) * up;
+    if (tile.columns == kHalf)
+      store(c, act);
+    else
+      store(c, act, First{tile.columns});
+  }
+}
+
+/// Rounds, adds the bias, masks columns, applies SwiGLU: whatever the store from registers does
+/// not do.
 __attribute__((noinline)) void emit(const Tile& tile, const float* sums, int rows) {
+  if (tile.block->swiglu)
+    return tile.block->c_is_bf16 ? emit_swiglu<BFloat16>(tile, sums, rows)
+                                 : emit_swiglu<float>(tile, sums, rows);
   if (tile.block->c_is_bf16)
     emit_rows<BFloat16>(tile, sums, rows);
   else
@@ -88,7 +109,7 @@ inline __attribute__((always_inline)) void finish(Sums<kRows>& sums, const GemmS
   if (!segment.last) return keep<kRows>(sums, tile.partials + segment.joins * kTileFloats, kPanel);
   const GemmBlock& block = *tile.block;
   auto* c = static_cast<float*>(tile.c);
-  if (block.c_is_bf16 || tile.bias || tile.columns < kPanel) {
+  if (block.c_is_bf16 || tile.bias || tile.columns < kPanel) {  // SwiGLU has kHalf columns
     float buffer[kRows * kPanel];
     keep<kRows>(sums, buffer, kPanel);
     emit(tile, buffer, kRows);
@@ -127,12 +148,16 @@ inline __attribute__((always_inline)) void multiply_unit(const float* a, const f
   }
 }
 
+/// `ahead` moves on with what was fetched.
 template <class F, Layout kA, int kRows>
 inline __attribute__((always_inline)) void sum_segment(const float* a, const float* b, int units,
+                                                       const float*& ahead, int ahead_lines,
                                                        Sums<kRows>& sums) {
 #pragma GCC unroll 16
   for (int m = 0; m < kRows; ++m) sums[m][0] = sums[m][1] = Vec{};
   for (int left = units; left > 0; left -= kGemmChunk, a += kChunkFloats<F>) {
+    for (int i = 0; i < ahead_lines; ++i, ahead += 16)
+      __builtin_prefetch(ahead, /*write=*/0, /*second level*/ 2);
     const int in_chunk = left < kGemmChunk ? left : kGemmChunk;
     for (int u = 0; u < in_chunk; ++u, b += kPanel) {
       if constexpr (kRows <= kPrefetchRows) {
@@ -163,10 +188,13 @@ template <class F, Layout kA, int kRows>
 void multiply_tile(const float* a, const float* b, const GemmSegment* segments, int count,
                    const Tile& tile) {
   if (segments[count - 1].last) prefetch_c(tile, kRows);
+  const float* ahead = tile.ahead;
+  const int first_chunk = tile.block->segments[0].chunk;
   for (const GemmSegment* segment = segments; segment != segments + count; ++segment) {
     Sums<kRows> sums;
-    sum_segment<F, kA, kRows>(a + int64_t{segment->chunk} * kChunkFloats<F>,
-                              b + int64_t{segment->begin} * kPanel, segment->units, sums);
+    sum_segment<F, kA, kRows>(a + int64_t{segment->chunk - first_chunk} * kChunkFloats<F>,
+                              b + int64_t{segment->begin} * kPanel, segment->units, ahead,
+                              tile.ahead_lines, sums);
     finish<kRows>(sums, *segment, tile);
   }
 }
@@ -195,50 +223,102 @@ inline void prefetch(const GemmNextRows& next, int64_t i, int64_t n) {
   }
 }
 
-/// Tile t, rows [m, m + rows) of the block, times the panel of column n, through `count` segments.
+/// `count` segments of a panel, and what is fetched while they are multiplied.
+struct PanelPart {
+  int panel;
+  const GemmSegment* segments;
+  int count;
+  const float* ahead;
+  int ahead_lines;  // in each chunk of each tile
+};
+
+/// Tile t of the block, rows [m, m + rows), times a part of a panel.
 template <class F>
-void multiply_segments(const GemmBlock& block, int t, int m, int rows, int n,
-                       const GemmSegment* segments, int count) {
+void multiply_part(const GemmBlock& block, int tiles, int t, int m, int rows,
+                   const PanelPart& part) {
   const int64_t element = block.c_is_bf16 ? 2 : 4;
+  const int width = block.swiglu ? kHalf : kPanel, n = part.panel * width;
+  const int64_t partials = block.panel_partials ? int64_t{part.panel} * tiles + t : t;
   char* c = static_cast<char*>(block.c) + (m * block.c_stride + n) * element;
   const Tile tile = {.c = c,
                      .next_c = c + rows * block.c_stride * element,
-                     .columns = block.columns - n < kPanel ? block.columns - n : kPanel,
+                     .columns = block.columns - n < width ? block.columns - n : width,
                      .bias = block.bias ? block.bias + n : nullptr,
-                     .partials = block.partials + int64_t{t} * kGemmPartialTiles * kTileFloats,
-                     .block = &block};
+                     .partials = block.partials + partials * kGemmPartialTiles * kTileFloats,
+                     .block = &block,
+                     .ahead = part.ahead,
+                     .ahead_lines = part.ahead_lines};
   choose_tile<F>(block.a_by_columns, rows)(
       static_cast<const float*>(block.a_packed) + int64_t{t} * block.chunks * kChunkFloats<F>,
-      static_cast<const float*>(block.b_packed) + int64_t{n} * block.units, segments, count, tile);
+      static_cast<const float*>(block.b_packed) + int64_t{part.panel} * kPanel * block.units,
+      part.segments, part.count, tile);
+}
+
+inline int num_panels(const GemmBlock& block) {
+  const int width = block.swiglu ? kHalf : kPanel;
+  return (block.columns + width - 1) / width;
+}
+
+/// A tile of A stays near while panels of few units pass by.
+template <class F>
+void multiply_tiles(const GemmBlock& block) {
+  const int tiles = gemm_num_tiles(block.rows, kTileRows), panels = num_panels(block);
+  for (int t = 0, m = 0, end; t < tiles; ++t, m = end) {
+    end = gemm_tile_begin(block.rows, tiles, t + 1);
+    for (int p = 0; p < panels; ++p) {
+      prefetch(block.next, int64_t{t} * panels + p, int64_t{tiles} * panels);
+      multiply_part<F>(block, tiles, t, m, end - m,
+                       {.panel = p, .segments = block.segments, .count = block.num_segments});
+    }
+  }
+}
+
+/// As many segments from `s` on as one chain of sums is long: they stay near for all tiles.
+inline int next_part(const GemmBlock& block, int s, int* units) {
+  *units = block.segments[s].units;
+  int next = s + 1;
+  for (; next < block.num_segments; ++next) {
+    if (*units + block.segments[next].units > kGemmSegmentUnits) break;
+    *units += block.segments[next].units;
+  }
+  return next;
+}
+
+/// Where `part` of B begins, or what follows the block.
+inline const float* part_begin(const GemmBlock& block, int panel, int s) {
+  if (s == block.num_segments) s = 0, ++panel;
+  if (panel == num_panels(block)) return block.next_b;
+  return static_cast<const float*>(block.b_packed) +
+         (int64_t{panel} * block.units + block.segments[s].begin) * kPanel;
+}
+
+/// A part of a panel stays near for all tiles.
+template <class F>
+void multiply_panels(const GemmBlock& block) {
+  const int tiles = gemm_num_tiles(block.rows, kTileRows), panels = num_panels(block);
+  for (int p = 0; p < panels; ++p)
+    for (int s = 0, next, units; s < block.num_segments; s = next) {
+      next = next_part(block, s, &units);
+      PanelPart part = {.panel = p, .segments = block.segments + s, .count = next - s};
+      if (block.b_streams && (tiles > 1 || block.rows > kPrefetchRows)) {
+        const int lines = units * kPanel / 16, chunks = (units + kGemmChunk - 1) / kGemmChunk;
+        part.ahead = part_begin(block, p, next);
+        if (part.ahead && chunks > 0) part.ahead_lines = lines / (chunks * tiles) + 1;
+      }
+      for (int t = 0, m = 0, end; t < tiles; ++t, m = end) {
+        end = gemm_tile_begin(block.rows, tiles, t + 1);
+        if (s == 0) prefetch(block.next, int64_t{p} * tiles + t, int64_t{tiles} * panels);
+        multiply_part<F>(block, tiles, t, m, end - m, part);
+        part.ahead += int64_t{part.ahead_lines} * ((units + kGemmChunk - 1) / kGemmChunk) * 16;
+      }
+    }
 }
 
 template <class F>
 void multiply(const GemmBlock& block) noexcept {
   const FlushSubnormals guard(F::kFlushesSubnormals);
-  const int tiles = gemm_num_tiles(block.rows, kTileRows);
-  const int64_t calls = int64_t{tiles} * ((block.columns + kPanel - 1) / kPanel);
-  int64_t call = 0;
-  if (block.num_segments == 1 || block.units <= kGemmSegmentUnits) {  // a tile of A stays near
-    for (int t = 0, m = 0, end; t < tiles; ++t, m = end) {
-      end = gemm_tile_begin(block.rows, tiles, t + 1);
-      for (int n = 0; n < block.columns; n += kPanel) {
-        prefetch(block.next, call++, calls);
-        multiply_segments<F>(block, t, m, end - m, n, block.segments, block.num_segments);
-      }
-    }
-    return;
-  }
-  for (int n = 0; n < block.columns; n += kPanel)
-    for (int s = 0, next; s < block.num_segments; s = next) {
-      int units = block.segments[s].units;
-      for (next = s + 1; next < block.num_segments; ++next)
-        if ((units += block.segments[next].units) > kGemmSegmentUnits) break;
-      for (int t = 0, m = 0, end; t < tiles; ++t, m = end) {
-        end = gemm_tile_begin(block.rows, tiles, t + 1);
-        if (s == 0) prefetch(block.next, call++, calls);
-        multiply_segments<F>(block, t, m, end - m, n, block.segments + s, next - s);
-      }
-    }
+  const bool few_units = block.num_segments == 1 || block.units <= kGemmSegmentUnits;
+  few_units && !block.b_streams ? multiply_tiles<F>(block) : multiply_panels<F>(block);
 }
 
 template <class F>

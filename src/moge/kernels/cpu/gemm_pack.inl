@@ -90,8 +90,8 @@ void pack_a_rows(const void* x, int64_t ld, const int32_t* index, int rows, int 
                  const GemmSegment* segments, int num_segments, void* packed) noexcept {
   const auto* source = static_cast<const typename F::Source*>(x);
   const GemmSegment& end = segments[num_segments - 1];
-  const int64_t tile_floats =
-      int64_t{end.chunk + (end.units + kGemmChunk - 1) / kGemmChunk} * kChunkFloats<F>;
+  const int chunks = end.chunk - segments[0].chunk + (end.units + kGemmChunk - 1) / kGemmChunk;
+  const int64_t tile_floats = int64_t{chunks} * kChunkFloats<F>;
   const int tiles = gemm_num_tiles(rows, kTileRows);
   for (int t = 0, m = 0; t < tiles; ++t)
     for (int first = m, next = gemm_tile_begin(rows, tiles, t + 1); m < next; ++m) {
@@ -99,7 +99,8 @@ void pack_a_rows(const void* x, int64_t ld, const int32_t* index, int rows, int 
       for (int s = 0; s < num_segments; ++s) {
         const int begin = segments[s].begin, units = segments[s].units;
         float* to = static_cast<float*>(packed) + t * tile_floats +
-                    int64_t{segments[s].chunk} * kChunkFloats<F> + (m - first) * kRowFloats<F>;
+                    int64_t{segments[s].chunk - segments[0].chunk} * kChunkFloats<F> +
+                    (m - first) * kRowFloats<F>;
         for (int u = 0; u < units; u += kGemmChunk, to += kChunkFloats<F>)
           for (int i = 0; i < kGemmChunk; i += kLanes) {
             const int at = (begin + u + i) * F::kUnit;
