@@ -50,7 +50,8 @@ void mlp_forward(const Context& context, const Layer& layer, const BlockActivati
                  const Tensor& out_TD) {
   const LayerWeights& w = layer.weights;
   const ExpertWeights packed = {.shared_gate_up_2SD = w.w_gate_up_E2FD,
-                                .shared_down_DS = w.w_down_EDF};
+                                .shared_down_DS = w.w_down_EDF,
+                                .shared_down_sum = layer.sum.of_product(w.w_down_EDF.k)};
   if (takes_expert_mlp(packed))  // for inference
     return expert_mlp_forward(context, packed, {}, a.ffn_in_TD, out_TD);
   linear_forward(context, a.ffn_in_TD, w.w_gate_up_E2FD, {}, {}, a.gate_up_R2F);
@@ -77,11 +78,14 @@ void shared_expert_forward(const Context& context, const Layer& layer, const Blo
   sigmoid_gate_forward(context, a.shared_gate_T, a.shared_out_TD, out_TD);
 }
 
-ExpertWeights expert_weights(const LayerWeights& w) {
+ExpertWeights expert_weights(const Layer& layer) {
+  const LayerWeights& w = layer.weights;
   return {.gate_up_E2FD = w.w_gate_up_E2FD,
           .down_EDF = w.w_down_EDF,
           .shared_gate_up_2SD = w.w_shared_gate_up_2SD,
-          .shared_down_DS = w.w_shared_down_DS};
+          .shared_down_DS = w.w_shared_down_DS,
+          .down_sum = layer.sum.of_product(w.w_down_EDF.k),
+          .shared_down_sum = layer.sum.of_product(w.w_shared_down_DS.k)};
 }
 
 /// out_TD = all that follows the routing, where the weights are packed for inference.
@@ -92,7 +96,7 @@ void experts_forward(const Context& context, const Layer& layer, const BlockActi
   if (a.shared_gate_T)
     linear_forward(context, a.ffn_in_TD, w.w_shared_gate_1D, {}, {},
                    a.shared_gate_T.reshape({a.shared_gate_T.dim(0), 1}));
-  expert_mlp_forward(context, expert_weights(w),
+  expert_mlp_forward(context, expert_weights(layer),
                      {.offsets_E1 = r.offsets_E1,
                       .row_of_TK = r.row_of_TK,
                       .token_of_R = r.token_of_R,
@@ -111,7 +115,7 @@ void moe_forward(const Context& context, const Layer& layer, const BlockActivati
   route_forward(context, a.router_logits_TE, w.router_scale_E, route_options(layer.config),
                 r.probs_TE, r.ids_TK, r.weights_TK);
   layer.dispatch.plan(context, r);
-  if (takes_expert_mlp(expert_weights(w))) return experts_forward(context, layer, a, out_TD);
+  if (takes_expert_mlp(expert_weights(layer))) return experts_forward(context, layer, a, out_TD);
   const RoutedRows rows = layer.dispatch.send(context, r, a.ffn_in_TD);
   linear_forward(context, rows.x, w.w_gate_up_E2FD, groups_of(r), {}, a.gate_up_R2F,
                  {.token_of_R = rows.token_of_R});

@@ -74,9 +74,13 @@ QuantScheme Packer::scheme_of(const WeightSource& source, const ParamTensor& t) 
 }
 
 bool Packer::pairs_experts(const WeightSource& source, int64_t layer) const {
-  return std::all_of(list_.begin(), list_.end(), [&](const ParamTensor& t) {
-    return t.layer != layer || !is_expert(t) || scheme_of(source, t) != QuantScheme::kNone;
-  });
+  int64_t all = 0, quantized = 0;
+  for (const ParamTensor& t : list_) {
+    if (t.layer != layer || !is_expert(t)) continue;
+    ++all;
+    quantized += scheme_of(source, t) != QuantScheme::kNone;
+  }
+  return quantized == 0 || quantized == all;
 }
 
 Weight Packer::describe(const WeightSource& source, const ParamTensor& t) const {

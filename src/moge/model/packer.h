@@ -20,7 +20,7 @@ class Packer {
 
  private:
   QuantScheme scheme_of(const WeightSource& source, const ParamTensor& t) const;
-  /// Whether the layer's experts, routed and shared, are all quantized: then gate and up are
+  /// Whether the layer's experts, routed and shared, are in one format: then gate and up are
   /// paired.
   bool pairs_experts(const WeightSource& source, int64_t layer) const;
   /// Without data.

@@ -12,6 +12,7 @@ namespace moge {
 struct ExpertWeights {
   Weight gate_up_E2FD, down_EDF;              ///< routed
   Weight shared_gate_up_2SD, shared_down_DS;  ///< sees every token; a dense layer has only this
+  LinearOptions down_sum = {}, shared_down_sum = {};  ///< sum_in_eighths and k_slices, for floats
 };
 
 /// Where the tokens go (ops/moe.h: sort_by_expert, route_forward).
@@ -27,7 +28,8 @@ bool takes_expert_mlp(const ExpertWeights& weights);
 
 /// out_TD (fp32) = sum over slots of weights_TK * down_e(silu(gate_e x) * up_e x), inside each
 /// group in slot order, then pairwise over the groups, plus the shared expert (times its gate).
-/// x_TD: fp32 or bf16. A token's bits depend neither on its batch nor on the number of threads.
+/// x_TD: fp32 or bf16, the type of weights that are floats; their activations have it too (rounded
+/// once, behind SwiGLU). A token's bits depend neither on its batch nor on the number of threads.
 void expert_mlp_forward(const Context& context, const ExpertWeights& weights,
                         const ExpertRouting& routing, const Tensor& x_TD, const Tensor& out_TD);
 

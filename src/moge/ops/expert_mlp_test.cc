@@ -54,7 +54,13 @@ struct Packed {
   void fill(const Context& context, int64_t e, std::mt19937_64& rng) {
     const int64_t N = weight.n, K = weight.k;
     std::uniform_real_distribution<float> scale(0.002f, 0.004f);
-    if (weight.format == WeightFormat::kW8A8) {
+    if (weight.format == WeightFormat::kPacked) {
+      std::normal_distribution<float> normal(0, 0.2f);
+      std::vector<float> values(N * K + 1);
+      for (auto& v : values) v = normal(rng);
+      pack_rows(context, weight, e, 0, FloatRows{.rows = N, .values_NK = values.data()},
+                memory.data());
+    } else if (weight.format == WeightFormat::kW8A8) {
       std::vector<int8_t> values(N * K + 1);
       std::vector<float> scales(N + 1);
       for (auto& v : values) v = static_cast<int8_t>(rng());
@@ -78,7 +84,9 @@ struct Packed {
 };
 
 struct Layer {
-  Layer(const Context& context, const Case& c, WeightFormat format, DType dtype) : c(c) {
+  Layer(const Context& context, const Case& c, WeightFormat format, DType dtype)
+      : c(c), dtype(dtype) {
+    experts.down_sum.sum_in_eighths = experts.shared_down_sum.sum_in_eighths = c.T % 2 == 0;
     std::mt19937_64 rng(7);
     std::normal_distribution<float> normal;
     const int64_t R = c.T * c.K;
@@ -112,11 +120,30 @@ struct Layer {
     packed.push_back(
         std::make_unique<Packed>(context, format, dtype, E, N, K, paired, packed.size()));
     weight = packed.back()->weight;
+    if (format == WeightFormat::kPacked)  // linear_forward takes no pairs of floats
+      paired = false;
+    packed.push_back(
+        std::make_unique<Packed>(context, format, dtype, E, N, K, paired, packed.size() - 1));
+  }
+  /// The weight for single ops.
+  const Weight& single(const Weight& weight) const {
+    for (size_t i = 0; i < packed.size(); i += 2)
+      if (packed[i]->weight.data == weight.data) return packed[i + 1]->weight;
+    return weight;
+  }
+  /// As the experts' input is.
+  Tensor typed(const std::vector<float>& values, int64_t rows, int64_t columns,
+               std::vector<BFloat16>& memory) const {
+    if (dtype == DType::kF32) return Tensor::of(values.data(), {rows, columns});
+    for (int64_t i = 0; i < rows * columns + 1; ++i)
+      memory.push_back(BFloat16(i < rows * columns ? values[i] : 0.0f));
+    return Tensor::of(memory.data(), {rows, columns});
   }
 
   std::vector<float> fused(const Context& context) const {
     std::vector<float> out(c.T * c.D + 1, -1.0f);
-    expert_mlp_forward(context, experts, routing, Tensor::of(x.data(), {c.T, c.D}),
+    std::vector<BFloat16> memory;
+    expert_mlp_forward(context, experts, routing, typed(x, c.T, c.D, memory),
                        Tensor::of(out.data(), {c.T, c.D}));
     EXPECT_EQ(context.scratch.used(), 0u);
     return out;
@@ -127,11 +154,13 @@ struct Layer {
                          const Weight& down, Groups groups) const {
     const int64_t R = static_cast<int64_t>(rows.size()) / c.D, F = down.k;
     std::vector<float> gate_up(R * 2 * F + 1), act(R * F + 1), out(R * c.D);
-    linear_forward(context, Tensor::of(rows.data(), {R, c.D}), up, groups, {},
+    std::vector<BFloat16> x_memory, act_memory;
+    const Tensor act_RF = typed(act, R, F, act_memory);
+    linear_forward(context, typed(rows, R, c.D, x_memory), single(up), groups, {},
                    Tensor::of(gate_up.data(), {R, 2 * F}));
-    swiglu_forward(context, Tensor::of(gate_up.data(), {R, 2 * F}), Tensor::of(act.data(), {R, F}));
-    linear_forward(context, Tensor::of(act.data(), {R, F}), down, groups, {},
-                   Tensor::of(out.data(), {R, c.D}));
+    swiglu_forward(context, Tensor::of(gate_up.data(), {R, 2 * F}), act_RF);
+    linear_forward(context, act_RF, single(down), groups, {}, Tensor::of(out.data(), {R, c.D}),
+                   experts.down_sum);
     return out;
   }
 
@@ -157,6 +186,7 @@ struct Layer {
   }
 
   const Case& c;
+  DType dtype;
   std::vector<float> x, weights, gate;
   std::vector<int32_t> ids, offsets, row_of, token_of;
   ExpertRouting routing;
@@ -169,11 +199,15 @@ INSTANTIATE_TEST_SUITE_P(Isa, ExpertMlpTest, ::testing::ValuesIn(kernels::availa
                          [](const auto& info) { return std::string(info.param->isa); });
 
 TEST_P(ExpertMlpTest, EqualsTheSingleOps) {
-  for (const auto format : {WeightFormat::kW8A8, WeightFormat::kW4A8})
+  const std::pair<WeightFormat, DType> kFormats[] = {{WeightFormat::kW8A8, DType::kF32},
+                                                     {WeightFormat::kW4A8, DType::kF32},
+                                                     {WeightFormat::kPacked, DType::kF32},
+                                                     {WeightFormat::kPacked, DType::kBF16}};
+  for (const auto& [format, dtype] : kFormats)
     for (const Case& c : kCases)
       for (const int threads : {1, 2, 3}) {
         Machine m(*GetParam(), threads);
-        const Layer layer(m.context, c, format, DType::kF32);
+        const Layer layer(m.context, c, format, dtype);
         Machine fresh(*GetParam(), threads);
         const auto got = layer.fused(fresh.context);
         EXPECT_LE(fresh.arena.high_water(),
@@ -198,6 +232,13 @@ TEST(ExpertMlpErrors, WeightsAndRouting) {
       message(),
       "[expert_mlp] shared gate and up are 1 of 32 x 32, down is 1 of 30 x 16, want widths of "
       "32");
+  layer.experts = good, layer.experts.shared_gate_up_2SD.format = WeightFormat::kW4A8;
+  layer.experts.shared_down_DS.format = WeightFormat::kW4A8;
+  EXPECT_EQ(message(), "[expert_mlp] routed and shared experts are in different formats");
+  Layer floats(m.context, c, WeightFormat::kPacked, DType::kBF16);
+  floats.dtype = DType::kF32;
+  EXPECT_EQ(message_of([&] { floats.fused(m.context); }),
+            "[expert_mlp] x is float32 [2, 32], want the type of all weights");
   layer.experts = {};
   EXPECT_EQ(message(), "[expert_mlp] there are no experts");
   layer.experts = good, layer.routing.num_groups = 3;

@@ -12,13 +12,6 @@ namespace moge {
 
 namespace {
 
-int sum_parts(const char* op, const LinearOptions& options) {
-  const int slices = options.k_slices;
-  check(slices == 1 || slices == 2 || slices == 4 || slices == 8,
-        "[{}] K cut into {} slices, want 1, 2, 4 or 8", op, slices);
-  return options.sum_in_eighths ? 8 / slices : 1;
-}
-
 int64_t panel_units(const kernels::GemmKernels& gemm, int64_t k) {
   return (k + gemm.unit_elements - 1) / gemm.unit_elements * gemm.panel_columns;
 }

@@ -67,4 +67,12 @@ inline void check_weight(const char* op, const Weight& weight, const Tensor& inp
         name_of(input.dtype), name_of(weight.dtype));
 }
 
+/// Into how many parts the sum over K is cut.
+inline int sum_parts(const char* op, const LinearOptions& options) {
+  const int slices = options.k_slices;
+  check(slices == 1 || slices == 2 || slices == 4 || slices == 8,
+        "[{}] K cut into {} slices, want 1, 2, 4 or 8", op, slices);
+  return options.sum_in_eighths ? 8 / slices : 1;
+}
+
 }  // namespace moge

@@ -155,6 +155,15 @@ void pack_rows(const Context& context, const Weight& w, int64_t expert, int64_t 
                const Int4Rows& source, void* target) {
   check_range("pack_rows", w, WeightFormat::kW4A8, expert, first_row, source.rows);
   const int64_t words = (w.k + 7) / 8, groups = gmm_groups(w.k);
+  const int64_t gates = w.paired ? std::max<int64_t>(0, w.n / 2 - first_row) : 0;
+  if (gates > 0 && gates < source.rows) {  // a gate's nibbles share bytes with an up's
+    pack_rows(context, w, expert, first_row, Int4Rows{gates, source.words_NK8, source.scales_NG},
+              target);
+    return pack_rows(context, w, expert, first_row + gates,
+                     Int4Rows{source.rows - gates, source.words_NK8 + gates * words,
+                              source.scales_NG + gates * groups},
+                     target);
+  }
   for_slots(context, w, expert, first_row, source.rows, target,
             [&](int64_t row, uint8_t* panel, int slot) {
               write_int4(source.words_NK8 + row * words, source.scales_NG + row * groups, w.k,

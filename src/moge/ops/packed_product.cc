@@ -107,7 +107,7 @@ PackedProduct plan_product(const Context& context, PackedProduct p) {
   return p;
 }
 
-size_t packed_plan_scratch(const Context&, int64_t k) {
+size_t packed_plan_scratch(int64_t k) {
   const int64_t segments = max_segments(k, /*parts=*/8);
   return padded_bytes(segments, sizeof(GemmSegment)) + padded_bytes(segments + 1, 4);
 }
@@ -287,7 +287,7 @@ size_t packed_product_scratch(const Context& context, int64_t experts, int64_t n
                               padded_bytes(threads, sizeof(PackedScratch)) +
                               static_cast<size_t>(threads) * PackedScratch::bytes(*gemm, k));
   }
-  return most + packed_plan_scratch(context, k);
+  return most + packed_plan_scratch(k);
 }
 
 }  // namespace moge

@@ -57,7 +57,7 @@ void run_task(const PackedProduct& product, const GmmTask& task, const GmmTask* 
 
 void run(const Context& context, const PackedProduct& product);
 /// Bounds for either dtype: of plan_product, and of run.
-size_t packed_plan_scratch(const Context& context, int64_t k);
+size_t packed_plan_scratch(int64_t k);
 size_t packed_product_scratch(const Context& context, int64_t experts, int64_t n, int64_t k);
 
 }  // namespace moge
