@@ -19,18 +19,21 @@ namespace {
 
 class Compiler {
  public:
-  Compiler(std::string_view schema, Budget& budget)
-      : document_(schema), budget_(budget), rules_(grammar_), strings_(grammar_, rules_, budget) {}
+  Compiler(Grammar& grammar, std::string_view schema, Budget& budget)
+      : document_(schema),
+        budget_(budget),
+        grammar_(grammar),
+        rules_(grammar),
+        strings_(grammar, rules_, budget) {}
 
-  Grammar compile() {
-    grammar_.root = grammar_.add_rule("the schema");
-    grammar_.define(grammar_.root, grammar_.sequence({rules_.space(), value({&document_.root()})}));
+  Expr compile() {
+    const Expr whole = value({&document_.root()});
     while (!pending_.empty()) {
       const auto [rule, parts] = std::move(pending_.front());
       pending_.pop_front();
       grammar_.define(rule, body(*parts));
     }
-    return std::move(grammar_);
+    return whole;
   }
 
  private:
@@ -175,7 +178,7 @@ class Compiler {
 
   SchemaDocument document_;
   Budget& budget_;
-  Grammar grammar_;
+  Grammar& grammar_;
   JsonRules rules_;
   SchemaStrings strings_;
   std::map<Parts, RuleId> ids_;
@@ -184,8 +187,16 @@ class Compiler {
 
 }  // namespace
 
+Expr add_json_schema(Grammar& grammar, std::string_view schema, Budget& budget) {
+  return Compiler(grammar, schema, budget).compile();
+}
+
 Grammar parse_json_schema(std::string_view schema, Budget& budget) {
-  return Compiler(schema, budget).compile();
+  Grammar grammar;
+  grammar.root = grammar.add_rule("the schema");
+  const Expr space = JsonRules(grammar).space(), value = add_json_schema(grammar, schema, budget);
+  grammar.define(grammar.root, grammar.sequence({space, value}));
+  return grammar;
 }
 
 }  // namespace moge::grammar

@@ -11,4 +11,7 @@ namespace moge::grammar {
 /// keyword that is not supported and where it stands.
 Grammar parse_json_schema(std::string_view schema, Budget& budget);
 
+/// The same as an expression of a grammar that has other rules, too.
+Expr add_json_schema(Grammar& grammar, std::string_view schema, Budget& budget);
+
 }  // namespace moge::grammar

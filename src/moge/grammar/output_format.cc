@@ -38,6 +38,8 @@ Grammar without_preamble(const OutputFormat& format, Budget& budget) {
       return one_rule([&](Grammar& g) { return add_regex(g, format.text, {}); });
     case OutputFormat::Kind::kChoice:
       return one_rule([&](Grammar& g) { return add_choices(g, format.choices); });
+    case OutputFormat::Kind::kToolCalls:
+      return tool_calls_grammar(format.calls, budget);
     case OutputFormat::Kind::kGbnf:
       break;
   }

@@ -6,11 +6,12 @@
 #include <vector>
 
 #include "moge/grammar/grammar.h"
+#include "moge/grammar/tool_calls.h"
 
 namespace moge::grammar {
 
 struct OutputFormat {
-  enum class Kind : uint8_t { kJsonObject, kJsonSchema, kRegex, kChoice, kGbnf };
+  enum class Kind : uint8_t { kJsonObject, kJsonSchema, kRegex, kChoice, kGbnf, kToolCalls };
   /// Free text in front of what the format is about: a model's reasoning.
   struct Preamble {
     std::string begin, end;  ///< markers; no end: there is no preamble
@@ -20,10 +21,13 @@ struct OutputFormat {
   Kind kind = Kind::kJsonObject;
   std::string text;                  ///< schema, regular expression or grammar
   std::vector<std::string> choices;  ///< kChoice
+  ToolCalls calls;                   ///< kToolCalls
   Preamble preamble;
 
-  /// The whole output is JSON: nothing but its end may end it.
-  bool is_json() const { return kind == Kind::kJsonObject || kind == Kind::kJsonSchema; }
+  /// JSON or calls, of which half is of no use: nothing but its end may end it.
+  bool is_whole() const {
+    return kind == Kind::kJsonObject || kind == Kind::kJsonSchema || kind == Kind::kToolCalls;
+  }
   bool operator==(const OutputFormat&) const = default;
 };
 

@@ -1,6 +1,7 @@
 #include "moge/infer/engine.h"
 
 #include <algorithm>
+#include <bit>
 #include <condition_variable>
 #include <mutex>
 #include <thread>
@@ -339,6 +340,10 @@ void Engine::State::choose(Sequence& s, std::span<float> logits_V) {
 /// Returns false when the sequence has ended (and been finished).
 bool Engine::State::take_sample(Sequence& s, std::span<float> logits_V, int64_t row,
                                 bool& draft_was_right) {
+  if (s.request.constraint && s.request.constraint->finished()) {  // nothing but "" was allowed
+    finish(s, FinishReason::kStop);
+    return false;
+  }
   try {
     choose(s, logits_V);
   } catch (const std::exception& error) {  // of this request alone
@@ -421,6 +426,10 @@ void Engine::State::count_step(double seconds) {
   const SchedulerCounts& counts = scheduler.counts();
   budget.note(counts.decode_rows, counts.prompt_rows, seconds);
   Counters::add(counters.steps, 1);
+  const int64_t rows = counts.decode_rows + counts.prompt_rows;
+  const int bucket = std::bit_width(static_cast<uint64_t>(std::max<int64_t>(1, rows) - 1));
+  Counters::add(counters.steps_by_rows[static_cast<size_t>(std::min(bucket, 16))], 1);
+  Counters::add(counters.step_rows, rows);
   Counters::add(counts.prompt_rows > 0 ? counters.prompt_ns : counters.decode_ns,
                 static_cast<int64_t>(seconds * 1e9));
   count_present();

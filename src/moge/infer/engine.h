@@ -2,6 +2,7 @@
 // sequences with any number of new tokens each (continuous batching, chunked prefill, paged KV).
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <cstdint>
 #include <functional>
@@ -59,10 +60,11 @@ struct Request {
   std::vector<int32_t> prompt;  ///< at least one token
   SamplingParams sampling;
   bool want_experts = false;
-  int prompt_logprobs = -1;     ///< alternatives reported with each prompt token; -1: no report
-  bool want_embedding = false;  ///< the mean of the prompt's last hidden states, at the end
-  int64_t priority = 0;         ///< lower goes first; equals in order of arrival
-  std::string cache_salt;       ///< requests share cached prefixes with those of the same salt only
+  int prompt_logprobs = -1;  ///< alternatives reported with each prompt token; -1: no report
+  /// The mean of the prompt's last hidden states, at the end; neither uses nor fills the cache.
+  bool want_embedding = false;
+  int64_t priority = 0;    ///< lower goes first; equals in order of arrival
+  std::string cache_salt;  ///< requests share cached prefixes with those of the same salt only
   /// Structured output; null: any token. One per answer (clone()), shared because a request may be
   /// copied on its way to the engine. With it an end token always ends the answer.
   std::shared_ptr<TokenConstraint> constraint;
@@ -98,6 +100,8 @@ struct EngineStats {
   int64_t prefix_queries = 0, prefix_hits = 0;      ///< prompt tokens looked up, found
   int64_t drafted_tokens = 0, accepted_tokens = 0;  ///< of speculation
   double prompt_s = 0, decode_s = 0;                ///< time of steps with and without prompt rows
+  int64_t step_rows = 0;                            ///< of all steps
+  std::array<int64_t, 17> steps_by_rows{};          ///< up to 1, 2, 4, ... rows; the last: more
 };
 
 /// Thrown by submit when the queue is full: HTTP 429.

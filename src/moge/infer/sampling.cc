@@ -228,7 +228,10 @@ void Sampler::score(std::span<const float> logits_V, int32_t id, int num_logprob
   const double lse = log_sum_exp(logits_V);
   report(logits_V, num_logprobs, candidates_, lse, result);
   result.id = id;
-  result.logprob = static_cast<float>(logits_V[static_cast<size_t>(id)] - lse);
+  const float logit = logits_V[static_cast<size_t>(id)];
+  result.logprob = static_cast<float>(logit - lse);
+  result.rank = 1 + std::count_if(logits_V.begin(), logits_V.end(),
+                                  [logit](float other) { return other > logit; });
 }
 
 void Sampler::sample(std::span<float> logits_V, const SamplingParams& params,

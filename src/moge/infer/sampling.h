@@ -43,6 +43,7 @@ struct TokenLogprob {
 struct Sample {
   int32_t id = -1;
   float logprob = 0;
+  int64_t rank = 0;               ///< 1: no other was likelier; of score() only
   std::vector<TokenLogprob> top;  ///< most likely first, `num_logprobs` of them
 };
 

@@ -53,7 +53,7 @@ void Scheduler::plan(FunctionRef<int64_t(int64_t)> prompt_rows_for) {
   // Named before they are computed: a step writes all its keys and values of a layer before it
   // reads them, so that even sequences of the same step share.
   for (auto& s : running_)
-    if (s->rows > 0)
+    if (s->rows > 0 && s->shares_pages())
       s->pages.publish(s->history(), std::min(s->computed + s->rows, s->length),
                        s->request.cache_salt);
   admit();
@@ -123,6 +123,7 @@ void Scheduler::plan_chunk(Sequence& s, int64_t rows) {
 /// The highest position that the cache may give: the last row must be computed, its logits are
 /// wanted, and so are all rows' of a prompt whose log-probabilities are.
 int64_t Scheduler::reuse(Sequence& s) const {
+  if (!s.shares_pages()) return s.computed;
   int64_t limit = s.length - 1;
   if (s.request.prompt_logprobs >= 0) limit = std::min(limit, s.prompt_reported);
   return s.pages.reuse(s.history(), s.computed, limit, s.request.cache_salt);
@@ -169,12 +170,12 @@ void Scheduler::start(std::unique_ptr<Sequence> sequence) {
   if (s.admitted == Sequence::Clock::time_point{}) {
     s.admitted = Sequence::Clock::now();
     ++counts_.admitted;
-    counts_.prefix_queries += s.length;
+    if (s.shares_pages()) counts_.prefix_queries += s.length;
     count_hits(s, s.computed);
   }
   counts_.waiting_again -= s.preempted;
   plan_chunk(s, std::min(prompt_rows_left_, s.length - s.computed));
-  s.pages.publish(s.history(), s.computed + s.rows, s.request.cache_salt);
+  if (s.shares_pages()) s.pages.publish(s.history(), s.computed + s.rows, s.request.cache_salt);
   const auto place =
       std::upper_bound(running_.begin(), running_.end(), precedence(s),
                        [](const Key& key, const auto& other) { return key < precedence(*other); });

@@ -57,6 +57,8 @@ struct Sequence {
       mean_D.push_back(static_cast<float>(sum / static_cast<double>(prompt_pooled)));
     return mean_D;
   }
+  /// An embedding needs every row computed, and nobody asks for the same text again soon.
+  bool shares_pages() const { return !request.want_embedding; }
   void drop_drafts() { tokens.resize(static_cast<size_t>(length)); }
 
   RequestId id;

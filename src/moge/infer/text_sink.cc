@@ -27,6 +27,7 @@ void TextSink::on_prompt(int64_t, const Sample& sample) {
   on_piece_({.text = prompt_decoder_.push(sample.id),
              .id = sample.id,
              .logprob = sample.logprob,
+             .rank = sample.rank,
              .top = sample.top,
              .of_prompt = true});
 }

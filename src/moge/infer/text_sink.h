@@ -18,6 +18,7 @@ struct TextPiece {
   std::string text;
   int32_t id = -1;
   float logprob = 0;
+  int64_t rank = 0;  ///< as Sample's, of a prompt's token
   std::vector<TokenLogprob> top;
   std::vector<int32_t> experts_LK;  ///< as TokenEvent's; empty unless asked for
   bool of_prompt = false;           ///< echoed; its first token's logprob is NaN

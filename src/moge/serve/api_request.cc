@@ -14,7 +14,7 @@ using json = nlohmann::ordered_json;
 
 namespace {
 
-constexpr int kMaxAnswers = 128, kMaxPrompts = 2048, kMaxStops = 16;
+constexpr int kMaxAnswers = 128, kMaxPrompts = 2048, kMaxStops = 16, kMaxAlternatives = 20;
 
 std::vector<std::string> read_stops(const json& object) {
   const json* value = find(object, "stop");
@@ -72,6 +72,11 @@ void read_common(const json& body, GenerateRequest& request) {
   request.n = static_cast<int>(read_integer_between(body, "n", 1, 1, kMaxAnswers));
   request.best_of = request.n;
   request.stream = read_bool(body, "stream", false);
+  if (find(body, "prompt_logprobs")) {
+    request.prompt_logprobs =
+        static_cast<int>(read_integer_between(body, "prompt_logprobs", 0, 0, kMaxAlternatives));
+    require(!request.stream, "prompt_logprobs", "prompt_logprobs are not streamed");
+  }
   request.priority = read_integer(body, "priority", 0);
   if (const json* salt = find(body, "cache_salt"))
     request.cache_salt = as_text(*salt, "cache_salt");
@@ -149,7 +154,7 @@ CompletionRequest parse_completion_request(std::string_view text) {
 }
 
 CompletionRequest completion_request_of(const json& body) {
-  refuse_missing_features(body, {"suffix", "guided_whitespace_pattern", "prompt_logprobs"});
+  refuse_missing_features(body, {"suffix", "guided_whitespace_pattern"});
   CompletionRequest request;
   read_common(body, request);
   request.prompts = read_prompts(body);
@@ -161,7 +166,7 @@ CompletionRequest completion_request_of(const json& body) {
   request.echo = read_bool(body, "echo", false);
   if (find(body, "logprobs"))
     request.sampling.num_logprobs =
-        static_cast<int>(read_integer_between(body, "logprobs", 0, 0, 20));
+        static_cast<int>(read_integer_between(body, "logprobs", 0, 0, kMaxAlternatives));
   request.max_tokens = 16;  // OpenAI's default
   read_max_tokens(body, "max_tokens", request);
   return request;
@@ -170,8 +175,7 @@ CompletionRequest completion_request_of(const json& body) {
 ChatRequest parse_chat_request(std::string_view text) { return chat_request_of(parse_body(text)); }
 
 ChatRequest chat_request_of(const json& body) {
-  refuse_missing_features(body,
-                          {"functions", "audio", "guided_whitespace_pattern", "prompt_logprobs"});
+  refuse_missing_features(body, {"functions", "audio", "guided_whitespace_pattern"});
   ChatRequest request;
   read_common(body, request);
   check_messages(body);
@@ -184,7 +188,7 @@ ChatRequest chat_request_of(const json& body) {
   request.add_generation_prompt = read_bool(body, "add_generation_prompt", true);
   if (read_bool(body, "logprobs", false))
     request.sampling.num_logprobs =
-        static_cast<int>(read_integer_between(body, "top_logprobs", 0, 0, 20));
+        static_cast<int>(read_integer_between(body, "top_logprobs", 0, 0, kMaxAlternatives));
   read_max_tokens(body, "max_tokens", request);
   read_max_tokens(body, "max_completion_tokens", request);
   return request;

@@ -26,6 +26,7 @@ struct GenerateRequest {
   int n = 1;                          ///< answers per prompt
   int best_of = 1;                    ///< computed per prompt; the n likeliest are given
   bool echo = false;                  ///< the prompt's text and log-probabilities come first
+  int prompt_logprobs = -1;           ///< vLLM's: alternatives to each token of the prompt
   int64_t priority = 0;               ///< vLLM's: lower goes first
   std::string cache_salt;             ///< vLLM's: who shares cached prefixes
   bool stream = false;

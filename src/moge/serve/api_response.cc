@@ -1,8 +1,10 @@
 #include "moge/serve/api_response.h"
 
+#include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <span>
 #include <utility>
 
 #include "moge/config/model_config.h"
@@ -27,6 +29,11 @@ std::optional<infer::TextPiece> end_piece(const infer::TextEnd& end) {
   return infer::TextPiece{.id = stop.id, .logprob = stop.logprob, .top = stop.top};
 }
 
+std::span<const infer::TokenLogprob> first_of(const std::vector<infer::TokenLogprob>& top,
+                                              size_t most) {
+  return std::span(top).first(std::min(most, top.size()));
+}
+
 std::vector<infer::TextPiece> with_end(const Answer& answer) {
   std::vector<infer::TextPiece> pieces = answer.pieces;
   if (auto piece = end_piece(answer.end)) pieces.push_back(std::move(*piece));
@@ -35,14 +42,15 @@ std::vector<infer::TextPiece> with_end(const Answer& answer) {
 
 }  // namespace
 
-ResponseWriter::ResponseWriter(const Service& service, ApiKind kind, const GenerateRequest& request,
-                               const OutputForm& form)
+ResponseWriter::ResponseWriter(const Service& service, ApiKind kind, const GenerateRequest& request)
     : service_(service),
       kind_(kind),
-      form_(form),
       wants_logprobs_(request.sampling.num_logprobs >= 0),
+      wants_prompt_logprobs_(request.prompt_logprobs >= 0),
       wants_experts_(request.return_routed_experts),
       wants_plain_topk_(request.return_plain_topk_experts),
+      num_logprobs_(static_cast<size_t>(std::max(0, request.sampling.num_logprobs))),
+      num_prompt_logprobs_(static_cast<size_t>(std::max(0, request.prompt_logprobs))),
       answers_per_prompt_(request.n),
       layers_(service.config.num_layers()),
       top_k_(service.config.moe.top_k),
@@ -77,11 +85,14 @@ Json ResponseWriter::whole(const std::vector<Answer>& answers) const {
       continue;
     }
     Json content = {{"text", answer.text}};
+    if (wants_prompt_logprobs_) content["prompt_logprobs"] = prompt_logprobs(answer);
     add_experts(answer.pieces, content);
     Json scores = wants_logprobs_ ? logprobs(with_end(answer), 0) : Json(nullptr);
     body["choices"].push_back(choice(index, std::move(content), std::move(scores),
                                      infer::name_of(answer.end.finish.reason)));
   }
+  if (kind_ == ApiKind::kChat && wants_prompt_logprobs_)
+    body["prompt_logprobs"] = prompt_logprobs(answers.front());
   body["usage"] = usage(answers, answers_per_prompt_);
   if (!answers.empty()) body["timings"] = timings(answers.front().end.finish);
   return body;
@@ -92,8 +103,7 @@ std::string ResponseWriter::call_prefix(int index) const {
 }
 
 Json ResponseWriter::whole_chat(int index, const Answer& answer) const {
-  const OutputParts parts = OutputParser::parse(form_, answer.text);
-  Json content = {{"message", chat_message(parts, call_prefix(index))}};
+  Json content = {{"message", chat_message(answer.parts, call_prefix(index))}};
   add_experts(answer.pieces, content);
   const bool calls = content["message"].contains("tool_calls");
   return choice(index, std::move(content), logprobs(answer.pieces, 0),
@@ -173,7 +183,7 @@ Json ResponseWriter::completion_logprobs(const std::vector<infer::TextPiece>& pi
     const bool known = !std::isnan(piece.logprob);  // not of an echoed prompt's first token
     Json top = known ? Json::object() : Json(nullptr);
     // The likelier one keeps a text that two tokens share; the token itself is always there.
-    for (const infer::TokenLogprob& other : piece.top)
+    for (const infer::TokenLogprob& other : first_of(piece.top, num_logprobs_))
       top.emplace(token_text(other.id), other.logprob);
     if (known) top.emplace(text, piece.logprob);
     made["tokens"].push_back(text);
@@ -183,6 +193,23 @@ Json ResponseWriter::completion_logprobs(const std::vector<infer::TextPiece>& pi
     text_offset += static_cast<int64_t>(piece.text.size());
   }
   return made;
+}
+
+/// vLLM's form: for each token, by id, the likeliest ones and itself; null for the first.
+Json ResponseWriter::prompt_logprobs(const Answer& answer) const {
+  const auto entry = [&](int32_t id, float logprob, int64_t rank) {
+    return Json{{"logprob", logprob}, {"rank", rank}, {"decoded_token", token_text(id)}};
+  };
+  Json all = Json::array({nullptr});
+  for (const infer::TextPiece& piece : answer.prompt) {
+    Json made = Json::object();
+    int64_t rank = 0;
+    for (const infer::TokenLogprob& other : first_of(piece.top, num_prompt_logprobs_))
+      made[std::to_string(other.id)] = entry(other.id, other.logprob, ++rank);
+    made.emplace(std::to_string(piece.id), entry(piece.id, piece.logprob, piece.rank));
+    all.push_back(std::move(made));
+  }
+  return all;
 }
 
 Json ResponseWriter::chat_logprobs(const std::vector<infer::TextPiece>& pieces) const {
@@ -229,14 +256,21 @@ Json ResponseWriter::experts(const std::vector<infer::TextPiece>& pieces, int ha
 }
 
 Json usage(const std::vector<Answer>& answers, int answers_per_prompt) {
-  int64_t prompt = 0, output = 0;
+  int64_t prompt = 0, cached = 0, output = 0, reasoning = 0;
   for (size_t i = 0; i < answers.size(); ++i) {
-    if (i % static_cast<size_t>(answers_per_prompt) == 0)
-      prompt += answers[i].end.finish.prompt_tokens;
-    output += answers[i].end.finish.output_tokens;
+    const infer::FinishEvent& finish = answers[i].end.finish;
+    if (i % static_cast<size_t>(answers_per_prompt) == 0) {
+      prompt += finish.prompt_tokens;
+      cached += finish.cached_tokens;
+    }
+    output += finish.output_tokens;
+    reasoning += answers[i].reasoning_tokens;
   }
-  return {
-      {"prompt_tokens", prompt}, {"completion_tokens", output}, {"total_tokens", prompt + output}};
+  return {{"prompt_tokens", prompt},
+          {"completion_tokens", output},
+          {"total_tokens", prompt + output},
+          {"prompt_tokens_details", {{"cached_tokens", cached}}},
+          {"completion_tokens_details", {{"reasoning_tokens", reasoning}}}};
 }
 
 Json timings(const infer::FinishEvent& f) {

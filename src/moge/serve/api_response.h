@@ -17,11 +17,9 @@ enum class ApiKind { kCompletion, kChat };
 /// Writes the objects of one request.
 class ResponseWriter {
  public:
-  /// `form`: how a chat's answers are split; a completion's are not.
-  ResponseWriter(const Service& service, ApiKind kind, const GenerateRequest& request,
-                 const OutputForm& form = {});
+  ResponseWriter(const Service& service, ApiKind kind, const GenerateRequest& request);
 
-  /// The whole answer of a request that does not stream.
+  /// The whole answer of a request that does not stream; a chat's answers have been split.
   Json whole(const std::vector<Answer>& answers) const;
 
   Json role_chunk(int index) const;  ///< chat: the first chunk of an answer
@@ -41,20 +39,22 @@ class ResponseWriter {
   Json logprobs(const std::vector<infer::TextPiece>& pieces, int64_t text_offset) const;
   Json completion_logprobs(const std::vector<infer::TextPiece>& pieces, int64_t text_offset) const;
   Json chat_logprobs(const std::vector<infer::TextPiece>& pieces) const;
+  Json prompt_logprobs(const Answer& answer) const;
   void add_experts(const std::vector<infer::TextPiece>& pieces, Json& content) const;
   Json experts(const std::vector<infer::TextPiece>& pieces, int half) const;
   std::string token_text(int32_t id) const;
 
   const Service& service_;
   ApiKind kind_;
-  OutputForm form_;
-  bool wants_logprobs_, wants_experts_, wants_plain_topk_;
+  bool wants_logprobs_, wants_prompt_logprobs_, wants_experts_, wants_plain_topk_;
+  size_t num_logprobs_, num_prompt_logprobs_;
   int answers_per_prompt_;
   int64_t layers_, top_k_;
   std::string id_;
 };
 
-/// {"prompt_tokens", "completion_tokens", "total_tokens"}; a prompt counts once for its n answers.
+/// {"prompt_tokens", "completion_tokens", "total_tokens"} with details; a prompt counts once for
+/// its n answers.
 Json usage(const std::vector<Answer>& answers, int answers_per_prompt);
 
 /// llama.cpp's timings of one answer.

@@ -90,6 +90,10 @@ TEST(MessagesApi, WritesEveryKindOfBlock) {
   EXPECT_EQ(message["usage"]["input_tokens"], 3);
   EXPECT_EQ(message["usage"]["output_tokens"], 5);
   EXPECT_EQ(api.whole({}, ended(infer::FinishReason::kLength))["stop_reason"], "max_tokens");
+  infer::TextEnd cached = ended();
+  cached.finish.cached_tokens = 2;
+  EXPECT_EQ(api.whole({}, cached)["usage"]["input_tokens"], 1);
+  EXPECT_EQ(api.whole({}, cached)["usage"]["cache_read_input_tokens"], 2);
   infer::TextEnd stop = ended();
   stop.stop = "###";
   EXPECT_EQ(api.whole({}, stop)["stop_sequence"], "###");
@@ -133,6 +137,11 @@ TEST(ResponsesApi, WritesEveryKindOfItem) {
   EXPECT_EQ(response["output"][1]["content"][0]["text"], "Hello");
   EXPECT_EQ(response["output"][2]["arguments"], R"({"a":1})");
   EXPECT_EQ(response["usage"]["total_tokens"], 8);
+  infer::TextEnd cached = ended();
+  cached.finish.cached_tokens = 2;
+  const auto usage = api.whole(kBlocks, {cached, /*reasoning=*/4})["usage"];
+  EXPECT_EQ(usage["input_tokens_details"]["cached_tokens"], 2);
+  EXPECT_EQ(usage["output_tokens_details"]["reasoning_tokens"], 4);
   const auto cut = api.whole(kBlocks, ended(infer::FinishReason::kLength));
   EXPECT_EQ(cut["incomplete_details"]["reason"], "max_output_tokens");
 }

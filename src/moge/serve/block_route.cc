@@ -17,9 +17,9 @@ class GrowingAnswer {
   void add(const OutputParts& parts, NamedEvents& events) {
     for (const OutputPart& part : parts) add(part, events);
   }
-  void end(const infer::TextEnd& end, NamedEvents& events) {
+  void end(const infer::TextEnd& end, int64_t reasoning_tokens, NamedEvents& events) {
     close_last(events);
-    api_.end(blocks_, end, events);
+    api_.end(blocks_, {end, reasoning_tokens}, events);
   }
 
  private:
@@ -63,7 +63,7 @@ asio::awaitable<void> stream(Connection& connection, const OutputForm& form, Blo
     if (std::holds_alternative<ClientLeft>(event.what)) co_return;
     events.clear();
     if (const auto* piece = std::get_if<infer::TextPiece>(&event.what))
-      answer.add(parser.push(piece->text), events);
+      answer.add(parser.push_token(piece->text), events);
     if (const auto* end = std::get_if<infer::TextEnd>(&event.what)) {
       ended = true;
       answer.add(parser.push(end->text), events);
@@ -71,7 +71,7 @@ asio::awaitable<void> stream(Connection& connection, const OutputForm& form, Blo
       if (end->finish.reason == infer::FinishReason::kError) {
         api.fail(end->finish.error, events);
       } else {
-        answer.end(*end, events);
+        answer.end(*end, parser.reasoning_tokens(), events);
       }
     }
     going = co_await send_events(connection, events);
@@ -93,12 +93,13 @@ asio::awaitable<void> answer_in_blocks(const Service& service, Connection& conne
     co_await stream(connection, chat.form, api, running);
     co_return;
   }
-  const auto answers = co_await collect(running);
+  auto answers = co_await collect(running);
   watch->end();
   if (!answers) co_return;
-  const Answer& answer = answers->front();
-  const auto blocks = blocks_of(OutputParser::parse(chat.form, answer.text));
-  co_await connection.send(200, "application/json", dump(api.whole(blocks, answer.end)));
+  Answer& answer = answers->front();
+  split(chat.form, answer);
+  const Json whole = api.whole(blocks_of(answer.parts), {answer.end, answer.reasoning_tokens});
+  co_await connection.send(200, "application/json", dump(whole));
 }
 
 }  // namespace moge::serve

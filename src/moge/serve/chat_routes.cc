@@ -36,7 +36,8 @@ asio::awaitable<void> responses(const Service& service, Connection& connection,
                                 const std::string& body) {
   ResponsesRequest request = parse_responses_request(body);
   PreparedChat chat = service.prepare(request.chat);
-  if (request.chat.asked_format) request.chat.asked_format->field = "text.format";
+  if (request.chat.asked_format && request.chat.asked_format->field == "response_format")
+    request.chat.asked_format->field = "text.format";
   co_await compile_output_format(service, request.chat, chat.form);
   ResponsesApi api(service.model_name, request.echo_json, static_cast<int64_t>(chat.tokens.size()));
   co_await answer_in_blocks(service, connection, request.chat, std::move(chat), api);

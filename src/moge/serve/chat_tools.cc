@@ -9,6 +9,7 @@ namespace moge::serve {
 namespace {
 
 constexpr size_t kMaxTools = 1024;
+constexpr int32_t kMostCalls = 32;  // that one demand can lead to
 
 /// The tool's name.
 std::string check_tool(const Json& tool, size_t i) {
@@ -43,7 +44,46 @@ ToolChoice read_choice(const Json& body, const std::vector<std::string>& names) 
   return {.kind = Kind::kNamed, .name = name->get<std::string>()};
 }
 
+/// A tool's parameters as the schema of an object; without parameters, of an empty one.
+std::string arguments_schema(const Json& function) {
+  const Json* parameters = find(function, "parameters");
+  if (!parameters) return R"({"type":"object","additionalProperties":false})";
+  Json schema = *parameters;
+  if (!schema.contains("type")) schema["type"] = "object";
+  require(schema["type"] == "object", "tools", "the parameters of {} are not of type object",
+          function["name"].get<std::string>());
+  return schema.dump();
+}
+
+grammar::ToolCalls empty_calls(const ToolForm& form) {
+  const std::string begin(form.begin), end(form.end), key(form.arguments_key);
+  if (form.bare) return {.arguments_key = key, .between = "; "};
+  if (form.list)
+    return {.arguments_key = key, .before = begin + "[", .between = ", ", .after = "]" + end};
+  return {.arguments_key = key,
+          .before = begin + "\n",
+          .between = "\n" + end + "\n" + begin + "\n",
+          .after = "\n" + end};
+}
+
 }  // namespace
+
+std::optional<AskedFormat> demanded_calls(const ChatRequest& request, const ToolForm& form) {
+  using Kind = ToolChoice::Kind;
+  const ToolChoice& choice = request.tool_choice;
+  if (choice.kind != Kind::kRequired && choice.kind != Kind::kNamed) return {};
+  const bool named = choice.kind == Kind::kNamed;
+  grammar::ToolCalls calls = empty_calls(form);
+  for (const Json& tool : Json::parse(request.tools_json)) {
+    const Json& function = tool["function"];
+    const auto name = function["name"].get<std::string>();
+    if (!named || name == choice.name) calls.tools.push_back({name, arguments_schema(function)});
+  }
+  calls.most = named || !request.parallel_tool_calls ? 1 : kMostCalls;
+  return AskedFormat{
+      .format = {.kind = grammar::OutputFormat::Kind::kToolCalls, .calls = std::move(calls)},
+      .field = "tools"};
+}
 
 void read_tools(const Json& body, ChatRequest& request) {
   std::vector<std::string> names;

@@ -10,6 +10,7 @@
 #include <boost/beast/http/write.hpp>
 #include <sstream>
 #include <utility>
+#include <vector>
 
 #include "moge/core/error.h"
 #include "moge/serve/api_error.h"
@@ -22,7 +23,7 @@ namespace {
 constexpr uint32_t kMaxHeaderBytes = 64 << 10;
 constexpr const char* kServerName = "moge";
 constexpr size_t kFirstRead = 1024;  // an idle connection holds as much
-constexpr std::chrono::milliseconds kLookAgain{200};
+constexpr std::chrono::milliseconds kLookAgain{200}, kDrain{1000};
 
 beast::string_view view(std::string_view text) { return {text.data(), text.size()}; }
 
@@ -39,6 +40,38 @@ bool has_left(int socket) {
 }
 
 }  // namespace
+
+/// Ends a read that takes too long but, unlike a stream's own expiry, not the connection: an answer
+/// can say so.
+class Connection::Deadline {
+ public:
+  Deadline(Stream& stream, std::chrono::milliseconds after)
+      : state_(std::make_shared<State>(stream)) {
+    stream.expires_never();
+    state_->timer.expires_after(after);
+    state_->timer.async_wait([state = state_](beast::error_code error) {
+      if (error || state->over) return;
+      state->passed = true;
+      state->stream.cancel();
+    });
+  }
+  ~Deadline() {
+    state_->over = true;
+    state_->timer.cancel();
+  }
+  beast::error_code result(beast::error_code error) const {
+    return error && state_->passed ? make_error_code(beast::error::timeout) : error;
+  }
+
+ private:
+  struct State {
+    explicit State(Stream& stream_in) : stream(stream_in), timer(stream_in.get_executor()) {}
+    Stream& stream;
+    asio::steady_timer timer;
+    bool passed = false, over = false;
+  };
+  std::shared_ptr<State> state_;  // shared: the timer's handler may come after the deadline's end
+};
 
 Connection::Connection(Socket socket, Timeouts timeouts, asio::ssl::context* tls)
     : stream_(std::move(socket)), timeouts_(timeouts) {
@@ -71,23 +104,26 @@ asio::awaitable<beast::error_code> Connection::wait_for_bytes() {
 
 template <class Parser>
 asio::awaitable<beast::error_code> Connection::read_message(Parser& parser) {
-  stream_.expires_after(timeouts_.header);
   beast::error_code error;
-  if (tls_) {
-    co_await http::async_read_header(*tls_, buffer_, parser, into(error));
-  } else {
-    co_await http::async_read_header(stream_, buffer_, parser, into(error));
+  {
+    const Deadline deadline(stream_, timeouts_.header);
+    if (tls_) {
+      co_await http::async_read_header(*tls_, buffer_, parser, into(error));
+    } else {
+      co_await http::async_read_header(stream_, buffer_, parser, into(error));
+    }
+    error = deadline.result(error);
   }
   if (!error && parser.get()[http::field::expect] == "100-continue")
     co_await write("HTTP/1.1 100 Continue\r\n\r\n");
   if (error || parser.is_done()) co_return error;
-  stream_.expires_after(timeouts_.header);
+  const Deadline deadline(stream_, timeouts_.header);
   if (tls_) {
     co_await http::async_read(*tls_, buffer_, parser, into(error));
   } else {
     co_await http::async_read(stream_, buffer_, parser, into(error));
   }
-  co_return error;
+  co_return deadline.result(error);
 }
 
 asio::awaitable<bool> Connection::write(std::string bytes) {
@@ -116,16 +152,35 @@ asio::awaitable<std::optional<HttpRequest>> Connection::read() {
   keep_alive_ = !error && parser.get().keep_alive();
   head_ = parser.get().method() == http::verb::head;
   if (!error) co_return parser.release();
-  const bool left = error == http::error::end_of_stream || error == beast::error::timeout ||
+  co_await refuse(error);
+  co_return std::nullopt;
+}
+
+/// Answers a request that could not be read, unless its client has left.
+asio::awaitable<void> Connection::refuse(beast::error_code error) {
+  const bool late = error == beast::error::timeout;
+  const bool left = error == http::error::end_of_stream ||
                     error.category() != http::make_error_code(http::error::bad_method).category();
-  if (left) co_return std::nullopt;
+  if (left && !late) co_return;
+  refused_ = true;
   const bool large = error == http::error::body_limit || error == http::error::buffer_overflow ||
                      error == http::error::header_limit;
   const ApiError answer =
-      large ? ApiError(413, "the body is larger than " + std::to_string(kMaxBodyBytes) + " bytes")
-            : ApiError(400, "the request is not HTTP: " + error.message());
+      late    ? ApiError(408, fmt::format("the request has not arrived within {} s",
+                                          static_cast<double>(timeouts_.header.count()) / 1e3))
+      : large ? ApiError(413, "the body is larger than " + std::to_string(kMaxBodyBytes) + " bytes")
+              : ApiError(400, "the request is not HTTP: " + error.message());
   co_await send(answer.status(), "application/json", answer.body());
-  co_return std::nullopt;
+}
+
+/// Reads what a refused client still sends, for a while: closing at once would reset the connection
+/// and could take the answer with it.
+asio::awaitable<void> Connection::drain() {
+  beast::error_code error;
+  stream_.socket().shutdown(Socket::shutdown_send, error);
+  stream_.expires_after(kDrain);
+  std::vector<char> dropped(kFirstRead * 64);
+  while (!error) co_await stream_.async_read_some(asio::buffer(dropped), into(error));
 }
 
 asio::awaitable<void> Connection::send(int status, std::string_view content_type, std::string body,
@@ -224,10 +279,10 @@ std::shared_ptr<Connection::Watch> Connection::watch(std::function<void()> gone)
 }
 
 asio::awaitable<void> Connection::part() {
-  if (!tls_) co_return;
   beast::error_code ignored;
-  stream_.expires_after(std::chrono::seconds(1));
-  co_await tls_->async_shutdown(into(ignored));
+  stream_.expires_after(kDrain);
+  if (tls_) co_await tls_->async_shutdown(into(ignored));
+  if (refused_) co_await drain();
 }
 
 void Connection::close() {

@@ -36,8 +36,8 @@ class Connection {
   /// Agrees on TLS, if it is used; false when that failed.
   asio::awaitable<bool> handshake();
 
-  /// The next request; nothing when the client has left. A request that is no HTTP or larger than
-  /// kMaxBodyBytes is answered here (400, 413) and ends the connection.
+  /// The next request; nothing when the client has left. A request that is no HTTP, larger than
+  /// kMaxBodyBytes or too slow is answered here (400, 413, 408) and ends the connection.
   asio::awaitable<std::optional<HttpRequest>> read();
 
   asio::awaitable<void> send(int status, std::string_view content_type, std::string body,
@@ -59,17 +59,21 @@ class Connection {
 
   bool keep_alive() const { return keep_alive_; }
   int status() const { return status_; }  ///< of the last answer
-  /// Says goodbye in TLS, if it is used. close() afterwards.
+  /// Says goodbye in TLS, if it is used, and to a client that still sends what nobody will read.
+  /// close() afterwards.
   asio::awaitable<void> part();
   void close();
 
  private:
   using Stream = beast::basic_stream<asio::generic::stream_protocol>;
 
+  class Deadline;
   asio::awaitable<beast::error_code> wait_for_bytes();
   template <class Parser>
   asio::awaitable<beast::error_code> read_message(Parser& parser);
   asio::awaitable<bool> write(std::string bytes);
+  asio::awaitable<void> refuse(beast::error_code error);
+  asio::awaitable<void> drain();
 
   Stream stream_;
   std::optional<asio::ssl::stream<Stream&>> tls_;
@@ -78,6 +82,7 @@ class Connection {
   unsigned version_ = 11;
   int status_ = 0;
   bool keep_alive_ = false, head_ = false;
+  bool refused_ = false;  // the client may still be sending
 };
 
 /// Ends the watch at its destruction.

@@ -112,6 +112,52 @@ TEST_F(Echo, AnEndTokenHasItsLogprobToo) {
   EXPECT_NEAR(given["logprobs"]["token_logprobs"][5].get<double>(), expected(ids)[4], 1e-5);
 }
 
+TEST_F(Echo, PromptLogprobsComeBesideTheAnswer) {
+  const std::vector<int32_t> ids = {72, 101, 108, 108, 111};
+  const auto logprobs = expected(ids);
+  const json request = {{"prompt", ids}, {"max_tokens", 3}, {"temperature", 0}, {"logprobs", 0}};
+  json asked = request;
+  asked["prompt_logprobs"] = 2;
+  const json plain = ask(request)["choices"][0], choice = ask(asked)["choices"][0];
+  EXPECT_EQ(choice["text"], plain["text"]);
+  EXPECT_EQ(choice["logprobs"], plain["logprobs"]);
+  const json& given = choice["prompt_logprobs"];
+  ASSERT_EQ(given.size(), ids.size());
+  EXPECT_TRUE(given[0].is_null());
+  for (size_t i = 1; i < ids.size(); ++i) {
+    const json& own = given[i][std::to_string(ids[i])];
+    EXPECT_NEAR(own["logprob"].get<double>(), logprobs[i - 1], 1e-5);
+    int64_t better = 0, ranked_first = 0;
+    for (const auto& [id, entry] : given[i].items()) {
+      better += entry["logprob"] > own["logprob"];
+      ranked_first += entry["rank"] == 1;
+    }
+    EXPECT_EQ(ranked_first, 1) << given[i];
+    EXPECT_GE(own["rank"], better + 1) << given[i];
+    EXPECT_EQ(given[i].size(), own["rank"] > 2 ? 3u : 2u) << given[i];
+  }
+  asked["echo"] = true;
+  const json echoed = ask(asked)["choices"][0];
+  EXPECT_EQ(echoed["prompt_logprobs"], given);
+  EXPECT_EQ(echoed["logprobs"]["top_logprobs"][2].size(), 1u) << echoed;  // logprobs is 0
+  asked["stream"] = true;
+  EXPECT_EQ(body_of(post("/v1/completions", asked.dump()))["error"]["param"], "prompt_logprobs");
+  use_template();
+  const json chat = body_of(post("/v1/chat/completions",
+                                 R"({"messages":[{"role":"user","content":"hi"}],"max_tokens":1,)"
+                                 R"("prompt_logprobs":0})"));
+  EXPECT_EQ(chat["prompt_logprobs"].size(), chat["usage"]["prompt_tokens"]) << chat;
+}
+
+TEST_F(Echo, UsageTellsWhatTheCacheGave) {
+  const json request = {{"prompt", std::string(40, 'x')}, {"max_tokens", 1}};
+  const auto cached = [&] {
+    return ask(request)["usage"]["prompt_tokens_details"]["cached_tokens"];
+  };
+  EXPECT_EQ(cached(), 0);
+  EXPECT_EQ(cached(), 32);  // a page
+}
+
 TEST_F(Echo, TheBestOfSeveralIsTheLikeliest) {
   const json ask_for = {{"prompt", "Hello"},  {"max_tokens", 6}, {"temperature", 1.5},
                         {"ignore_eos", true}, {"logprobs", 0},   {"seed", 5}};

@@ -1,6 +1,5 @@
 #include "moge/serve/embeddings_route.h"
 
-#include <atomic>
 #include <boost/asio/this_coro.hpp>
 #include <cmath>
 #include <cstring>
@@ -15,12 +14,6 @@
 namespace moge::serve {
 
 namespace {
-
-/// An embedding needs every row computed: no prefix may come from another request's cache.
-std::string unique_salt() {
-  static std::atomic<uint64_t> next{0};
-  return "embedding " + std::to_string(next.fetch_add(1));
-}
 
 void normalize(std::vector<float>& values) {
   double squares = 0;
@@ -69,8 +62,7 @@ asio::awaitable<void> embeddings(const Service& service, Connection& connection,
   service.check_model(request.model);
   std::vector<infer::Request> wanted;
   for (const Prompt& input : request.inputs) {
-    infer::Request one{
-        .prompt = service.tokens_of(input), .want_embedding = true, .cache_salt = unique_salt()};
+    infer::Request one{.prompt = service.tokens_of(input), .want_embedding = true};
     if (one.prompt.empty()) throw ApiError(400, "input has an entry without a token", "input");
     one.sampling.max_tokens = 0;
     wanted.push_back(std::move(one));

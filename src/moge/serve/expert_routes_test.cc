@@ -83,6 +83,17 @@ TEST_F(Server, EmbedsTexts) {
   EXPECT_EQ(status_of(post("/v1/embeddings", R"({"input":"x","encoding_format":"int8"})")), 400);
 }
 
+TEST_F(Server, EmbeddingsLeaveThePrefixCacheAlone) {
+  const std::string text(70, 'x');
+  EXPECT_EQ(status_of(post("/v1/embeddings", json{{"input", {text, text}}}.dump())), 200);
+  const json answer =
+      body_of(post("/v1/completions", json{{"prompt", text}, {"max_tokens", 1}}.dump()));
+  EXPECT_EQ(answer["usage"]["prompt_tokens_details"]["cached_tokens"], 0) << answer;
+  const infer::EngineStats stats = engine_->stats();
+  EXPECT_EQ(stats.prefix_queries, 70);
+  EXPECT_EQ(stats.prefix_hits, 0);
+}
+
 TEST_F(Server, CompletesInLlamaCppsForm) {
   const std::string fields =
       R"({"prompt":"abc","n_predict":6,"temperature":0,"logit_bias":{"64":100})";

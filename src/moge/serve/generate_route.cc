@@ -33,11 +33,12 @@ asio::awaitable<bool> write_chat(Connection& connection, const ResponseWriter& w
       !co_await connection.event(dump(writer.role_chunk(index))))
     co_return false;
   if (piece) {
-    const Json chunk = writer.chat_chunk(index, parser.push(piece->text), *piece);
+    const Json chunk = writer.chat_chunk(index, parser.push_token(piece->text), *piece);
     co_return co_await connection.event(dump(chunk));
   }
   OutputParts parts = parser.push(answer.end.text);
   for (OutputPart& part : parser.finish()) parts.push_back(std::move(part));
+  answer.reasoning_tokens = parser.reasoning_tokens();
   const Json chunk = writer.chat_end_chunk(index, parts, answer.end, parser.calls());
   co_return co_await connection.event(dump(chunk));
 }
@@ -77,7 +78,7 @@ asio::awaitable<void> generate(const Service& service, Connection& connection, A
                                const GenerateRequest& request,
                                std::vector<std::vector<int32_t>> prompts, const OutputForm& form) {
   Running running(service, request, std::move(prompts), co_await asio::this_coro::executor);
-  const ResponseWriter writer(service, kind, request, form);
+  const ResponseWriter writer(service, kind, request);
   const auto watch =
       connection.watch([queue = running.queue()] { queue->push({.what = ClientLeft{}}); });
   if (request.stream) {
@@ -87,7 +88,9 @@ asio::awaitable<void> generate(const Service& service, Connection& connection, A
   auto answers = co_await collect(running);
   watch->end();
   if (!answers) co_return;
-  const auto best = best_answers(std::move(*answers), request.best_of, request.n);
+  auto best = best_answers(std::move(*answers), request.best_of, request.n);
+  if (kind == ApiKind::kChat)
+    for (Answer& answer : best) split(form, answer);
   co_await connection.send(200, "application/json", dump(writer.whole(best)));
 }
 

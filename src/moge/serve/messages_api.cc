@@ -27,10 +27,11 @@ Json stop_sequence(const infer::TextEnd& end) { return end.stop.empty() ? Json()
 MessagesApi::MessagesApi(std::string model, int64_t prompt_tokens)
     : model_(std::move(model)), id_(new_id("msg_")), prompt_tokens_(prompt_tokens) {}
 
-Json MessagesApi::usage(int64_t output_tokens) const {
-  return {{"input_tokens", prompt_tokens_},
+/// What came from the cache is not among the input tokens.
+Json MessagesApi::usage(int64_t cached_tokens, int64_t output_tokens) const {
+  return {{"input_tokens", prompt_tokens_ - cached_tokens},
           {"cache_creation_input_tokens", 0},
-          {"cache_read_input_tokens", 0},
+          {"cache_read_input_tokens", cached_tokens},
           {"output_tokens", output_tokens}};
 }
 
@@ -42,7 +43,7 @@ Json MessagesApi::envelope() const {
           {"content", Json::array()},
           {"stop_reason", nullptr},
           {"stop_sequence", nullptr},
-          {"usage", usage(0)}};
+          {"usage", usage(0, 0)}};
 }
 
 Json MessagesApi::block_json(size_t index, const AnswerBlock& block) const {
@@ -57,12 +58,12 @@ Json MessagesApi::block_json(size_t index, const AnswerBlock& block) const {
           {"input", std::move(input)}};
 }
 
-Json MessagesApi::whole(const std::vector<AnswerBlock>& blocks, const infer::TextEnd& end) {
+Json MessagesApi::whole(const std::vector<AnswerBlock>& blocks, const BlocksEnd& end) {
   Json message = envelope();
   for (size_t i = 0; i < blocks.size(); ++i) message["content"].push_back(block_json(i, blocks[i]));
   message["stop_reason"] = stop_reason(blocks, end);
   message["stop_sequence"] = stop_sequence(end);
-  message["usage"] = usage(end.finish.output_tokens);
+  message["usage"] = usage(end.finish.cached_tokens, end.finish.output_tokens);
   return message;
 }
 
@@ -90,13 +91,13 @@ void MessagesApi::close(size_t index, const AnswerBlock&, NamedEvents& events) {
   events.push_back({{"type", "content_block_stop"}, {"index", index}});
 }
 
-void MessagesApi::end(const std::vector<AnswerBlock>& blocks, const infer::TextEnd& end,
+void MessagesApi::end(const std::vector<AnswerBlock>& blocks, const BlocksEnd& end,
                       NamedEvents& events) {
   events.push_back(
       {{"type", "message_delta"},
        {"delta",
         {{"stop_reason", stop_reason(blocks, end)}, {"stop_sequence", stop_sequence(end)}}},
-       {"usage", usage(end.finish.output_tokens)}});
+       {"usage", usage(end.finish.cached_tokens, end.finish.output_tokens)}});
   events.push_back({{"type", "message_stop"}});
 }
 

@@ -10,19 +10,19 @@ namespace moge::serve {
 class MessagesApi final : public BlockApi {
  public:
   MessagesApi(std::string model, int64_t prompt_tokens);
-  Json whole(const std::vector<AnswerBlock>& blocks, const infer::TextEnd& end) override;
+  Json whole(const std::vector<AnswerBlock>& blocks, const BlocksEnd& end) override;
   void begin(NamedEvents& events) override;
   void open(size_t index, const AnswerBlock& block, NamedEvents& events) override;
   void add(size_t index, const AnswerBlock& block, const std::string& text,
            NamedEvents& events) override;
   void close(size_t index, const AnswerBlock& block, NamedEvents& events) override;
-  void end(const std::vector<AnswerBlock>& blocks, const infer::TextEnd& end,
+  void end(const std::vector<AnswerBlock>& blocks, const BlocksEnd& end,
            NamedEvents& events) override;
   void fail(const std::string& message, NamedEvents& events) override;
 
  private:
   Json envelope() const;
-  Json usage(int64_t output_tokens) const;
+  Json usage(int64_t cached_tokens, int64_t output_tokens) const;
   Json block_json(size_t index, const AnswerBlock& block) const;
 
   std::string model_, id_;

@@ -4,16 +4,18 @@
 
 namespace moge::serve {
 
-OutputParts OutputParser::parse(const OutputForm& form, std::string_view text) {
-  OutputParser parser(form);
-  OutputParts parts = parser.push(text);
-  for (OutputPart& part : parser.finish()) parts.push_back(std::move(part));
-  return parts;
-}
-
 OutputParser::OutputParser(const OutputForm& form) : form_(form) {
   if (form.reasoning) reasoning_.emplace(*form.reasoning, form.reasoning_open);
   if (form.tools) tools_.emplace(*form.tools);
+}
+
+OutputParts OutputParser::push_token(std::string_view text) {
+  tokens_before_answer_ += reasoning_ && !reasoning_->over();
+  return push(text);
+}
+
+int64_t OutputParser::reasoning_tokens() const {
+  return reasoning_ && reasoning_->found() ? tokens_before_answer_ : 0;
 }
 
 OutputParts OutputParser::push(std::string_view text) {

@@ -1,6 +1,7 @@
 // A model's text, as it comes, into answer, reasoning and calls.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string_view>
 
@@ -20,11 +21,12 @@ struct OutputForm {
 class OutputParser {
  public:
   explicit OutputParser(const OutputForm& form);
-  /// All of a text.
-  static OutputParts parse(const OutputForm& form, std::string_view text);
+  /// What one token adds to the text, or (push) what was held back.
+  OutputParts push_token(std::string_view text);
   OutputParts push(std::string_view text);
   OutputParts finish();
   int calls() const;
+  int64_t reasoning_tokens() const;  ///< those of the markers too
 
  private:
   void answer(std::string_view text, OutputParts& parts);
@@ -33,6 +35,7 @@ class OutputParser {
   OutputForm form_;
   std::optional<ReasoningParser> reasoning_;
   std::optional<ToolParser> tools_;
+  int64_t tokens_before_answer_ = 0;
 };
 
 }  // namespace moge::serve

@@ -27,6 +27,7 @@ class ReasoningParser {
   std::string push(std::string_view text, OutputParts& parts);
   std::string finish(OutputParts& parts);
   bool over() const { return state_ == State::kAnswer; }
+  bool found() const { return marked_; }  ///< there is reasoning, be it empty
 
  private:
   enum class State { kBegin, kReasoning, kAnswer };

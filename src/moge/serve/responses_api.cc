@@ -64,7 +64,7 @@ Json ResponsesApi::item(size_t index, const AnswerBlock& block, const char* stat
   return made;
 }
 
-Json ResponsesApi::whole(const std::vector<AnswerBlock>& blocks, const infer::TextEnd& end) {
+Json ResponsesApi::whole(const std::vector<AnswerBlock>& blocks, const BlocksEnd& end) {
   const bool cut = end.finish.reason == infer::FinishReason::kLength;
   Json response = envelope(cut ? "incomplete" : "completed");
   if (cut) response["incomplete_details"] = {{"reason", "max_output_tokens"}};
@@ -73,9 +73,9 @@ Json ResponsesApi::whole(const std::vector<AnswerBlock>& blocks, const infer::Te
         item(i, blocks[i], cut && i + 1 == blocks.size() ? "incomplete" : "completed"));
   const int64_t output = end.finish.output_tokens;
   response["usage"] = {{"input_tokens", prompt_tokens_},
-                       {"input_tokens_details", {{"cached_tokens", 0}}},
+                       {"input_tokens_details", {{"cached_tokens", end.finish.cached_tokens}}},
                        {"output_tokens", output},
-                       {"output_tokens_details", {{"reasoning_tokens", 0}}},
+                       {"output_tokens_details", {{"reasoning_tokens", end.reasoning_tokens}}},
                        {"total_tokens", prompt_tokens_ + output}};
   return response;
 }
@@ -141,7 +141,7 @@ void ResponsesApi::close(size_t index, const AnswerBlock& block, NamedEvents& ev
        events);
 }
 
-void ResponsesApi::end(const std::vector<AnswerBlock>& blocks, const infer::TextEnd& end,
+void ResponsesApi::end(const std::vector<AnswerBlock>& blocks, const BlocksEnd& end,
                        NamedEvents& events) {
   Json response = whole(blocks, end);
   const bool cut = response["status"] == "incomplete";

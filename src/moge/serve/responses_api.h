@@ -14,13 +14,13 @@ class ResponsesApi final : public BlockApi {
   /// `echo_json`: fields of the request that each answer repeats.
   ResponsesApi(std::string model, const std::string& echo_json, int64_t prompt_tokens);
   ~ResponsesApi() override;
-  Json whole(const std::vector<AnswerBlock>& blocks, const infer::TextEnd& end) override;
+  Json whole(const std::vector<AnswerBlock>& blocks, const BlocksEnd& end) override;
   void begin(NamedEvents& events) override;
   void open(size_t index, const AnswerBlock& block, NamedEvents& events) override;
   void add(size_t index, const AnswerBlock& block, const std::string& text,
            NamedEvents& events) override;
   void close(size_t index, const AnswerBlock& block, NamedEvents& events) override;
-  void end(const std::vector<AnswerBlock>& blocks, const infer::TextEnd& end,
+  void end(const std::vector<AnswerBlock>& blocks, const BlocksEnd& end,
            NamedEvents& events) override;
   void fail(const std::string& message, NamedEvents& events) override;
 

@@ -20,6 +20,7 @@ Running::Running(const Service& service, const GenerateRequest& request,
     for (int i = 0; i < request.best_of; ++i)
       requests.push_back(service.make_request(request, prompt, i));
   start_all(std::move(requests));
+  service.metrics->n.observe(request.n);
 }
 
 Running::Running(const Service& service, std::vector<infer::Request> requests,
@@ -59,7 +60,9 @@ void Running::start(infer::Request request) {
   if (echo_ && !request.prompt.empty())
     sink->echo(
         std::span(request.prompt).first(request.prompt_logprobs >= 0 ? 1 : request.prompt.size()));
+  const auto max_tokens = static_cast<double>(request.sampling.max_tokens);
   ids_.push_back(service_.submit(std::move(request), std::move(sink)));
+  service_.metrics->max_tokens.observe(max_tokens);
 }
 
 void Running::leave() {
@@ -93,6 +96,12 @@ void Running::count_end(const infer::FinishEvent& finish) {
   metrics.queue_time.observe(finish.queue_s);
   metrics.prefill_time.observe(finish.prompt_s);
   metrics.decode_time.observe(finish.decode_s);
+  metrics.inference_time.observe(finish.prompt_s + finish.decode_s);
+  metrics.prompt_tokens.observe(static_cast<double>(finish.prompt_tokens));
+  metrics.generation_tokens.observe(static_cast<double>(finish.output_tokens));
+  if (finish.output_tokens > 1)
+    metrics.time_per_output_token.observe(finish.decode_s /
+                                          static_cast<double>(finish.output_tokens - 1));
 }
 
 std::vector<Answer> best_answers(std::vector<Answer> answers, int best_of, int n) {
@@ -114,6 +123,17 @@ std::vector<Answer> best_answers(std::vector<Answer> answers, int best_of, int n
   return best;
 }
 
+void split(const OutputForm& form, Answer& answer) {
+  OutputParser parser(form);
+  const auto add = [&](OutputParts parts) {
+    std::move(parts.begin(), parts.end(), std::back_inserter(answer.parts));
+  };
+  for (const infer::TextPiece& piece : answer.pieces) add(parser.push_token(piece.text));
+  add(parser.push(answer.end.text));
+  add(parser.finish());
+  answer.reasoning_tokens = parser.reasoning_tokens();
+}
+
 asio::awaitable<std::optional<std::vector<Answer>>> collect(Running& running) {
   std::vector<Answer> answers(running.count());
   for (size_t ended = 0; ended < answers.size();) {
@@ -121,6 +141,8 @@ asio::awaitable<std::optional<std::vector<Answer>>> collect(Running& running) {
     if (std::holds_alternative<ClientLeft>(event.what)) co_return std::nullopt;
     Answer& answer = answers[event.answer];
     if (auto* piece = std::get_if<infer::TextPiece>(&event.what)) {
+      if (piece->of_prompt && piece->rank > 0) answer.prompt.push_back(*piece);
+      if (piece->of_prompt && !running.echoes()) continue;
       answer.text += piece->text;
       answer.pieces.push_back(std::move(*piece));
       continue;

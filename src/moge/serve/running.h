@@ -28,9 +28,15 @@ struct Event {
 struct Answer {
   std::string text;
   std::vector<infer::TextPiece> pieces;
+  std::vector<infer::TextPiece> prompt;  ///< from its second token on; with prompt_logprobs
   infer::TextEnd end;
-  bool begun = false;  ///< something of it has been sent
+  OutputParts parts;             ///< of a chat's answer, by split()
+  int64_t reasoning_tokens = 0;  ///< likewise
+  bool begun = false;            ///< something of it has been sent
 };
+
+/// Splits a whole answer to a chat.
+void split(const OutputForm& form, Answer& answer);
 
 /// Cancels on destruction what still runs.
 class Running {
@@ -47,6 +53,7 @@ class Running {
 
   size_t count() const { return ids_.size(); }
   std::shared_ptr<EventQueue<Event>> queue() { return queue_; }
+  bool echoes() const { return echo_; }
 
   /// The next event, counted in the service's metrics.
   asio::awaitable<Event> next();

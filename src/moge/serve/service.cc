@@ -7,6 +7,7 @@
 #include "moge/core/error.h"
 #include "moge/grammar/compiled.h"
 #include "moge/serve/api_error.h"
+#include "moge/serve/chat_tools.h"
 
 namespace moge::serve {
 
@@ -53,13 +54,15 @@ OutputForm Service::output_form(const ChatRequest& request, std::string_view tex
   if (reasoning_form)
     form.reasoning_open = without_trailing_space(text).ends_with(reasoning_form->begin);
   if (request.tool_choice.kind == Kind::kNone) return form;
-  if (request.tool_choice.kind != Kind::kAuto)
-    throw ApiError(501, "tool_choice can be none or auto on this server", "tool_choice");
-  if (!tool_form)
+  if (request.tool_choice.kind == Kind::kAuto && !tool_form)
     throw ApiError(
         501, "tools cannot be read from this model's text: start with --tool-call-parser", "tools");
-  form.tools = tool_form;
+  form.tools = &demanded_form();
   return form;
+}
+
+const ToolForm& Service::demanded_form() const {
+  return tool_form ? *tool_form : *find_tool_form("hermes");
 }
 
 PreparedChat Service::prepare(ChatRequest& request) const {
@@ -67,6 +70,8 @@ PreparedChat Service::prepare(ChatRequest& request) const {
   const std::string text = text_of(request);
   const OutputForm form = output_form(request, text);
   if (needs_special_tokens(form)) request.skip_special_tokens = false;
+  if (auto calls = demanded_calls(request, demanded_form()))  // a form of the answer's text is moot
+    request.asked_format = std::move(calls);
   return {.tokens = tokens_of_chat(text), .form = form};
 }
 
@@ -87,13 +92,14 @@ infer::Request Service::make_request(const GenerateRequest& request, std::vector
       .want_experts = request.return_routed_experts || request.return_plain_topk_experts};
   made.priority = request.priority;
   made.cache_salt = request.cache_salt;
-  if (request.echo) made.prompt_logprobs = request.sampling.num_logprobs;
+  made.prompt_logprobs =
+      std::max(request.prompt_logprobs, request.echo ? request.sampling.num_logprobs : -1);
   if (request.best_of > request.n)  // they are compared by it
     made.sampling.num_logprobs = std::max(0, made.sampling.num_logprobs);
   made.sampling.seed += static_cast<uint64_t>(answer);
   if (request.grammar) {
     made.constraint = grammar::start_answer(request.grammar);
-    if (request.asked_format->format.is_json()) {  // a stop inside it would leave half of it
+    if (request.asked_format->format.is_whole()) {  // a stop inside it would leave half of it
       made.sampling.stop.clear();
       made.sampling.stop_ids.clear();
     }

@@ -53,7 +53,10 @@ struct Service {
   std::string text_of(const ChatRequest& request) const;
   /// Tokens of a chat that text_of has written.
   std::vector<int32_t> tokens_of_chat(std::string_view text) const;
-  /// How to read the answers to a chat whose prompt is `text`; 501 for tools without a parser.
+  /// How the model writes calls; where that is not known, how it must when calls are demanded.
+  const ToolForm& demanded_form() const;
+  /// How to read the answers to a chat whose prompt is `text`; 501 for tools that the model may
+  /// call without a parser.
   OutputForm output_form(const ChatRequest& request, std::string_view text) const;
   /// All that comes before generating; changes the request where its parser needs it. Throws
   /// ApiError.

@@ -28,7 +28,7 @@ struct Closer {
 
 }  // namespace
 
-/// The vocabulary is read when the first request needs it.
+/// A vocabulary is read when the first request needs it.
 class GrammarCompiler {
  public:
   ~GrammarCompiler() { thread_.join(); }
@@ -38,28 +38,36 @@ class GrammarCompiler {
   /// On the thread.
   Compiled get(const Service& service, const grammar::OutputFormat& format) {
     try {
-      if (!cache_)
-        cache_ = std::make_unique<grammar::GrammarCache>(grammar::make_vocabulary(
-            service.tokenizer, service.config.vocab_size, service.config.eos_ids, shown(service)));
-      return {cache_->get(format), {}};
+      const bool calls = format.kind == grammar::OutputFormat::Kind::kToolCalls;
+      auto& cache = calls ? calls_cache_ : cache_;
+      if (!cache)
+        cache = std::make_unique<grammar::GrammarCache>(
+            grammar::make_vocabulary(service.tokenizer, service.config.vocab_size,
+                                     service.config.eos_ids, shown(service, calls)));
+      return {cache->get(format), {}};
     } catch (const std::exception& error) {
       return {nullptr, error.what()};
     }
   }
 
  private:
-  /// Markers of reasoning may be control tokens.
-  static std::vector<int32_t> shown(const Service& service) {
-    std::vector<int32_t> ids;
-    if (service.reasoning_form)
+  /// Markers of reasoning and, where calls are made, of calls may be control tokens.
+  static std::vector<int32_t> shown(const Service& service, bool calls) {
+    std::vector<std::string_view> markers;
+    if (const ReasoningForm* reasoning = service.reasoning_form)
+      markers = {reasoning->begin, reasoning->end};
+    if (calls)
       for (const std::string_view marker :
-           {service.reasoning_form->begin, service.reasoning_form->end})
-        if (const auto id = service.tokenizer.piece_to_id(marker)) ids.push_back(*id);
+           {service.demanded_form().begin, service.demanded_form().end})
+        markers.push_back(marker);
+    std::vector<int32_t> ids;
+    for (const std::string_view marker : markers)
+      if (const auto id = service.tokenizer.piece_to_id(marker)) ids.push_back(*id);
     return ids;
   }
 
   asio::thread_pool thread_{1};
-  std::unique_ptr<grammar::GrammarCache> cache_;
+  std::unique_ptr<grammar::GrammarCache> cache_, calls_cache_;
 };
 
 std::shared_ptr<GrammarCompiler> make_grammar_compiler() {

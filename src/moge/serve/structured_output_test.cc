@@ -14,8 +14,9 @@ constexpr const char* kSchema = R"({"type":"object","properties":{
 
 class StructuredOutput : public Server {
  protected:
-  StructuredOutput()
-      : template_(text::ChatTemplate::parse("{% for m in messages %}{{ m.content }}{% endfor %}")) {
+  explicit StructuredOutput(const std::vector<std::string>& more_tokens = {})
+      : Server(more_tokens),
+        template_(text::ChatTemplate::parse("{% for m in messages %}{{ m.content }}{% endfor %}")) {
     service_->chat_template = &template_;
   }
 
@@ -91,6 +92,11 @@ TEST_F(StructuredOutput, RegularExpressionsChoicesAndGrammars) {
         << body << choice["text"];
   }
   EXPECT_EQ(complete({{"guided_choice", {"only"}}})["choices"][0]["text"], "only");
+  for (const json& body : {json{{"guided_regex", ""}}, json{{"guided_choice", {""}}}}) {
+    const json choice = complete(body)["choices"][0];  // the model has no end token
+    EXPECT_EQ(choice["text"], "") << choice;
+    EXPECT_EQ(choice["finish_reason"], "stop") << choice;
+  }
   EXPECT_EQ(status_of(post("/v1/completions", R"({"prompt":"x","grammar":"","max_tokens":2})")),
             200);
   EXPECT_EQ(chat({{"response_format", {{"type", "text"}}}, {"max_tokens", 2}}).count("error"), 0u);
@@ -131,19 +137,45 @@ TEST_F(StructuredOutput, StreamsToo) {
   expect_person(text);
 }
 
-TEST_F(StructuredOutput, HoldsBehindTheReasoning) {
-  service_->reasoning_form = find_reasoning_form("deepseek_r1");
-  const json choice = chat({{"guided_choice", {"yes", "no"}},
-                            {"temperature", 0},
-                            {"max_tokens", 60},
-                            {"logit_bias", {{"60", 100}}}})["choices"][0];  // '<' of </think>
-  // Whatever a random model writes there: the answer itself is empty or one of the choices.
-  const json content = choice["message"]["content"];
-  if (choice["finish_reason"] == "stop") {
-    EXPECT_TRUE(content == "yes" || content == "no") << choice;
-  } else {
-    EXPECT_TRUE(content.is_null() || content == "") << choice;
+/// The markers of reasoning are tokens: a bias can call for them.
+class ReasonedOutput : public StructuredOutput {
+ protected:
+  static constexpr const char *kA = "64", *kBegin = "259", *kEnd = "260";
+  ReasonedOutput() : StructuredOutput({"<think>", "</think>"}) {}
+
+  /// Whatever is liked best comes until its penalty has grown: then comes the next.
+  json choose(const json& logit_bias) const {
+    const json answer = chat({{"guided_choice", {"yes", "no"}},
+                              {"temperature", 0},
+                              {"frequency_penalty", 2},
+                              {"max_tokens", 60},
+                              {"logit_bias", logit_bias}});
+    EXPECT_EQ(answer["choices"][0]["finish_reason"], "stop") << answer;
+    const json content = answer["choices"][0]["message"]["content"];
+    EXPECT_TRUE(content == "yes" || content == "no") << answer;
+    return answer;
   }
+};
+
+TEST_F(ReasonedOutput, HoldsBehindReasoningFromTheStart) {
+  service_->reasoning_form = find_reasoning_form("deepseek_r1");
+  const json answer = choose({{kA, 100}, {kEnd, 90}});
+  const std::string reasoning = answer["choices"][0]["message"]["reasoning_content"];
+  EXPECT_GE(reasoning.size(), 2u);
+  EXPECT_EQ(reasoning, std::string(reasoning.size(), 'a')) << answer;
+  const json& usage = answer["usage"];
+  EXPECT_EQ(usage["completion_tokens_details"]["reasoning_tokens"], reasoning.size() + 1) << usage;
+  EXPECT_GT(usage["completion_tokens"], usage["completion_tokens_details"]["reasoning_tokens"]);
+}
+
+TEST_F(ReasonedOutput, HoldsBehindReasoningThatMayBeLeftOut) {
+  service_->reasoning_form = find_reasoning_form("qwen3");
+  const json with = choose({{kBegin, 100}, {kA, 80}, {kEnd, 70}});
+  const std::string reasoning = with["choices"][0]["message"]["reasoning_content"];
+  EXPECT_NE(reasoning.find("<think>a"), std::string::npos) << with;
+  const json without = choose({{kBegin, -100}});
+  EXPECT_FALSE(without["choices"][0]["message"].contains("reasoning_content")) << without;
+  EXPECT_EQ(without["usage"]["completion_tokens_details"]["reasoning_tokens"], 0);
 }
 
 TEST_F(StructuredOutput, RefusesWithFieldAndKeyword) {

@@ -65,14 +65,21 @@ inline json body_of(const std::string& response) {
   return json::parse(response.substr(response.find("\r\n\r\n") + 4), nullptr, false);
 }
 
-class Server : public testing::Test {
+class Server : public ::testing::Test {
  protected:
   static constexpr int64_t kContext = 96;
 
-  Server()
+  /// `more_tokens` are control tokens, ids from 259 on.
+  explicit Server(const std::vector<std::string>& more_tokens = {})
       : loaded_(load_model(Context{pool_, kernels::choose_table(), scratch_},
                            find_model("preset:tiny"), {.dtype = DType::kF32, .seed = 1})) {
-    const text::TokenizerFiles files = text::byte_tokenizer_files(loaded_.model.config.vocab_size);
+    text::ByteLevelVocabulary vocabulary{.tokens = text::byte_tokens(),
+                                         .special_tokens = text::kSpecialTokens,
+                                         .eos = text::kSpecialTokens[0],
+                                         .pad = text::kSpecialTokens[0]};
+    vocabulary.special_tokens.insert(vocabulary.special_tokens.end(), more_tokens.begin(),
+                                     more_tokens.end());
+    const text::TokenizerFiles files = text::tokenizer_files(vocabulary);
     tokenizer_ = Tokenizer::from_json(files.tokenizer_json, files.config_json, "test");
     runner_ = std::make_unique<infer::ModelRunner>(
         pool_, kernels::choose_table(), loaded_.model,

@@ -8,8 +8,11 @@ namespace {
 
 constexpr std::array<ToolForm, 3> kForms = {
     ToolForm{.name = "hermes", .begin = "<tool_call>", .end = "</tool_call>"},
-    ToolForm{.name = "llama3_json", .begin = "<|python_tag|>", .bare = true},
-    ToolForm{.name = "pangu", .begin = "[unused11]", .end = "[unused12]"}};
+    ToolForm{.name = "llama3_json",
+             .begin = "<|python_tag|>",
+             .bare = true,
+             .arguments_key = "parameters"},
+    ToolForm{.name = "pangu", .begin = "[unused11]", .end = "[unused12]", .list = true}};
 
 bool is_space(char c) { return kWhiteSpace.find(c) != std::string_view::npos; }
 

@@ -15,6 +15,8 @@ struct ToolForm {
   std::string_view name;        ///< of --tool-call-parser
   std::string_view begin, end;  ///< around one call, or a list of them; no end: up to the text's
   bool bare = false;            ///< a text that begins with '{' is a call, too
+  bool list = false;            ///< several calls are one list, not each between markers
+  std::string_view arguments_key = "arguments";
 };
 
 /// hermes, llama3_json, pangu; null for another name.
