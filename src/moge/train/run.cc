@@ -67,6 +67,17 @@ Start find_start(const TrainConfig& config) {
   return start;
 }
 
+/// The order of the data is a function of the step, so other batch sizes would repeat or skip some.
+void check_consumed(const OptimizerConfig& optimizer, const CheckpointInfo& info) {
+  if (info.iteration == 0) return;
+  const int64_t consumed = samples_of_step(optimizer, info.iteration).end();
+  check(
+      consumed == info.consumed_samples,
+      "the checkpoint of iteration {} has consumed {} samples, with these options it would be {}: "
+      "keep --global-batch-size and --rampup-batch-size, or begin anew with --finetune",
+      info.iteration, info.consumed_samples, consumed);
+}
+
 /// End and begin tokens of a model that is trained with this tokenizer.
 void adopt_tokenizer(const Tokenizer& tokenizer, ModelConfig& config) {
   check(tokenizer.vocab_size() <= config.vocab_size,
@@ -174,6 +185,7 @@ void Session::begin_weights() {
     load_checkpoint(context.threads, *start_.checkpoint, moments && start_.info.has_optimizer,
                     state);
     if (config_.run.finetune) start_.info.iteration = 0;
+    check_consumed(config_.optimizer, start_.info);
     listener_.line(fmt::format("  successfully loaded checkpoint from {} [ at iteration {} ]",
                                start_.checkpoint->string(), start_.info.iteration));
     last_saved_ = start_.info.iteration;

@@ -137,6 +137,19 @@ TEST_F(TrainRun, AGrowingBatchResumesToTheSameBits) {
   EXPECT_FALSE(bits(whole.checkpoint).empty());
 }
 
+TEST_F(TrainRun, ResumingWithOtherBatchSizesIsRefusedWithBothNumbers) {
+  TrainConfig config = small_run(folder_ / "resized", 4);
+  config.run.exit_interval = 2;
+  EXPECT_EQ(train(config).steps, 2);
+  const int64_t batch = config.optimizer.global_batch_size;
+  config.optimizer.global_batch_size = 2 * batch;
+  const std::string message = refusal(config);
+  EXPECT_NE(message.find(fmt::format("{} samples", 2 * batch)), std::string::npos) << message;
+  EXPECT_NE(message.find(fmt::format("would be {}", 4 * batch)), std::string::npos) << message;
+  config.run.finetune = true;
+  EXPECT_EQ(train(config).steps, 2);
+}
+
 TEST_F(TrainRun, TheSameSeedGivesTheSameBitsForAnyThreads) {
   std::string first;
   for (int threads : {1, 2, 3}) {
