@@ -1,5 +1,6 @@
 #include "moge/grammar/test_validator.h"
 
+#include <algorithm>
 #include <cmath>
 #include <regex>
 

@@ -1,5 +1,6 @@
 #include "moge/model/test_golden.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 

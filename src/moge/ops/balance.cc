@@ -1,5 +1,8 @@
 // The auxiliary balancing loss (paper Eq. 8). T tokens, E experts, K chosen per token.
 #include "moge/ops/moe.h"
+
+#include <algorithm>
+
 #include "moge/ops/rows.h"
 
 namespace moge {

@@ -2,6 +2,7 @@
 // table of this machine. R routed rows, K input width, N output width, E experts.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstring>
 #include <limits>
 #include <random>

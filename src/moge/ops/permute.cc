@@ -1,6 +1,9 @@
 // Sorting by expert, permute and combine (kernels/permute.h). T tokens, K slots, R = T*K routed
 // rows, D model dim, E experts.
 #include "moge/ops/moe.h"
+
+#include <algorithm>
+
 #include "moge/ops/rows.h"
 #include "moge/runtime/profiler.h"
 

@@ -2,6 +2,7 @@
 // T tokens, D model dim, V vocabulary, H heads, C head dim, R rows, F expert hidden.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <complex>
 

@@ -1,6 +1,7 @@
 // Rows of the case table: AdamW and sums of squares.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "moge/core/rng.h"

@@ -1,4 +1,6 @@
 // The server over real sockets, with a random model.
+#include <algorithm>
+
 #include "moge/core/error.h"
 #include "moge/serve/api_request.h"
 #include "moge/serve/test_server.h"

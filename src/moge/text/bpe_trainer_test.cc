@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "moge/core/error.h"
 #include "moge/text/tokenizer.h"
 
