@@ -90,6 +90,8 @@ struct Tile {
   uint8_t* unpacked;
   const uint8_t* prefetch;  // next panel's share; null: the own panel is fetched ahead
   int prefetch_lines;       // of that share, a chunk of K
+  const uint8_t* end;       // of the block's panels
+  int64_t to_next;          // from there to the panels that are read then
   const char* y;            // where the results go
   int64_t y_stride;         // bytes
   int units;
@@ -149,11 +151,18 @@ struct Unpacking {
   }
 };
 
-/// Weights that come from memory, once: fetched far ahead.
+struct Scales {  // of a group of s4
+  static constexpr int kUnitBytes = kGmmScaleBytes4;
+};
+
+/// Weights that come from memory, once: fetched far ahead, and where this block's end is near, the
+/// beginning of the next one's.
 template <class W>
-MOGE_INLINE void prefetch_stream(const uint8_t* w) {
+MOGE_INLINE void prefetch_stream(const Tile& tile, const uint8_t* w) {
+  const uint8_t* far = w + kMemoryAhead;
+  far += far >= tile.end ? tile.to_next : 0;
   for (int i = 0; i < W::kUnitBytes; i += 64) {
-    __builtin_prefetch(w + kMemoryAhead + i, /*write=*/0, /*second level*/ 2);
+    __builtin_prefetch(far + i, /*write=*/0, /*second level*/ 2);
     __builtin_prefetch(w + kMemoryNear + i);
   }
 }
@@ -186,7 +195,7 @@ MOGE_INLINE void add_units(const Tile& tile, const uint8_t* w, int begin, int un
     const int in_chunk = left < kChunkUnits ? left : kChunkUnits;
     if (!tile.prefetch) {
       for (int u = 0; u < in_chunk; ++u, w += W::kUnitBytes, bytes += kGmmUnitBytes8) {
-        prefetch_stream<W>(w);
+        prefetch_stream<W>(tile, w);
         W::template add<kRows>(w, bytes, x + u * 4, sums);
       }
       continue;
@@ -236,10 +245,7 @@ void multiply_int4(const Tile& tile) {
     Sums<kRows> sums;
     start<kRows>(starts, sums);
     if constexpr (W::kUnitBytes == kGmmUnitBytes4) w = panel + kGmmScaleBytes4 + tile.lane * 4;
-    if (!tile.prefetch) {  // the line that add_units leaves out between two groups
-      __builtin_prefetch(panel + kMemoryAhead, /*write=*/0, /*second level*/ 2);
-      __builtin_prefetch(panel + kMemoryNear);
-    }
+    if (!tile.prefetch) prefetch_stream<Scales>(tile, panel);
     add_units<W, kRows>(tile, w, begin, units, sums);
     w += units * W::kUnitBytes;
     panel += kGmmScaleBytes4 + kGmmGroupUnits * kGmmUnitBytes4;
@@ -349,6 +355,7 @@ void multiply(const GmmBlock& block) noexcept {
   const auto* scales = reinterpret_cast<const float*>(starts + block.rows * starts_per_row);
   const int tiles = gmm_num_tiles(block.rows, kTileRows);
   const int lines = tiles > 1 ? static_cast<int>(panel_bytes / 64 / (chunks * tiles)) + 1 : 0;
+  const uint8_t* end = block.panels + block.num_panels * panel_bytes;
   const int64_t element = block.store == GmmStore::kBF16 ? 2 : 4;
   const int64_t panel_columns = block.paired ? kGmmHalf : kGmmPanel;
   alignas(64) float out[kTileRows * 2 * kLanes];
@@ -370,6 +377,8 @@ void multiply(const GmmBlock& block) noexcept {
             .unpacked = block.unpacked,
             .prefetch = tiles > 1 && next ? next + int64_t{t} * chunks * lines * 64 : nullptr,
             .prefetch_lines = lines,
+            .end = end,
+            .to_next = block.next ? block.next - end : 0,
             .y = static_cast<const char*>(block.y) +
                  (begin * block.y_stride + p * panel_columns) * element,
             .y_stride = block.y_stride * element,
