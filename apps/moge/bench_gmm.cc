@@ -16,6 +16,7 @@
 #include "moge/ops/linear.h"
 #include "moge/ops/peaks.h"
 #include "moge/runtime/topology.h"
+#include "tiling_option.h"
 
 namespace moge {
 
@@ -24,6 +25,8 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 struct BenchGmmOptions {
+  TilingOption tiling;
+  bool tune = false;
   std::string formats = "w8a8,w4a8,bf16,fp32", shapes = "2048x1024,2560x768,5120x1344";
   std::string rows = "1,64,512";
   int64_t experts = 64, active = 8;
@@ -35,6 +38,8 @@ struct BenchGmmOptions {
     v("rows", rows, "rows of each active expert");
     v("experts", experts, "of a layer").at_least(1);
     v("active", active, "experts of a layer that have rows in one call").at_least(1);
+    tiling.visit(v);
+    v("tune", tune, "measure the tile sizes of these shapes anew and remember them");
     v("seconds", seconds, "to measure each row of the table, at least").at_least(0.01);
   }
 };
@@ -109,6 +114,20 @@ class Weights {
     context.threads.parallel_for(layers_ * experts - 1, [&](int64_t i, int) {
       std::copy_n(memory_.data(), expert_bytes_, memory_.data() + (i + 1) * expert_bytes_);
     });
+  }
+
+  /// Of all layers, as `options` say; remembered in `table`.
+  void choose_tiles(const Context& context, TilingTable& table, const BenchGmmOptions& options,
+                    int64_t most_rows) {
+    Weight w = layer(0);
+    if (options.tiling.frozen())
+      table.assign(w);
+    else
+      tune(context, table, w, most_rows, options.tune);
+    weight_.tiles = w.tiles;
+  }
+  TileSizes tiles(int64_t rows) const {
+    return weight_.tiles[static_cast<size_t>(tile_bucket(rows))];
   }
 
   Weight layer(int64_t i) const {
@@ -216,12 +235,18 @@ class Calls {
 class GmmBench {
  public:
   GmmBench(const BenchGmmOptions& options, Run& run)
-      : options_(options), run_(run), calls_(options.experts, options.active, run.common().seed) {}
+      : options_(options),
+        run_(run),
+        calls_(options.experts, options.active, run.common().seed),
+        tiling_(read_tiling(run)) {}
+
+  const TilingTable& tiling() const { return tiling_; }
 
   void measure(const Format& format, Shape shape, const ReadBuffer& read, Json& rows) {
     Arena scratch(scratch_bytes(shape));
     const Context context{run_.pool(), run_.table(), scratch};
-    const Weights weights(context, format, shape, options_.experts);
+    Weights weights(context, format, shape, options_.experts);
+    weights.choose_tiles(context, tiling_, options_, most_rows());
     Limits limits = measure_limits(format, read);
     std::vector<Json> lines;
     for (const std::string& text : split(options_.rows, ',')) {
@@ -253,13 +278,17 @@ class GmmBench {
             measure_read(run_.pool(), peak, read, /*rounds=*/2)};
   }
 
-  size_t scratch_bytes(Shape shape) {
-    Arena none(64);
-    const Context context{run_.pool(), run_.table(), none};
+  int64_t most_rows() const {
     int64_t most = 1;
     for (const std::string& text : split(options_.rows, ','))
       most = std::max(most, to_size(text, "rows"));
-    return linear_scratch_bytes(context, most * options_.active, options_.experts, shape.n,
+    return most;
+  }
+
+  size_t scratch_bytes(Shape shape) {
+    Arena none(64);
+    const Context context{run_.pool(), run_.table(), none};
+    return linear_scratch_bytes(context, most_rows() * options_.active, options_.experts, shape.n,
                                 shape.k);
   }
 
@@ -291,18 +320,23 @@ class GmmBench {
             {"threads", run_.num_threads()},
             {"ms", time * 1e3},
             {"gops", ops / time * 1e-9},
-            {"gb_s", active * static_cast<double>(weights.expert_bytes()) / time * 1e-9}};
+            {"gb_s", active * static_cast<double>(weights.expert_bytes()) / time * 1e-9},
+            {"slice_kb", weights.tiles(count).slice_kb},
+            {"block_kb", weights.tiles(count).block_kb}};
   }
 
   const BenchGmmOptions& options_;
   Run& run_;
   Calls calls_;
+  TilingTable tiling_;
 };
 
 void bench_gmm(BenchGmmOptions& options, Run& run) {
   if (options.active > options.experts)
     throw UsageError(
         fmt::format("--active {} is more than --experts {}", options.active, options.experts));
+  if (options.tune && options.tiling.frozen())
+    throw UsageError("--tune measures tile sizes, --tiling frozen forbids it");
   const auto formats = split(options.formats, ',');
   const auto shapes = parse_shapes(options.shapes);
   for (const std::string& name : formats) find_format(name);
@@ -317,6 +351,7 @@ void bench_gmm(BenchGmmOptions& options, Run& run) {
       bench.measure(find_format(name), shape, read, rows);
       progress.update(++done, name);
     }
+  if (!options.tiling.frozen()) keep_tiling(bench.tiling(), run);
   run.result({{"rows", rows}});
 }
 

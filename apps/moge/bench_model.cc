@@ -11,6 +11,7 @@
 #include "commands.h"
 #include "format_option.h"
 #include "moge/core/files.h"
+#include "tiling_option.h"
 
 namespace moge {
 
@@ -20,6 +21,7 @@ using Json = nlohmann::ordered_json;
 
 struct BenchModelOptions {
   FormatOptions format;
+  TilingOption tiling;
   std::string model, kv_dtype = "bf16", trace;
   bool profile = false;
   int64_t pp = 512, tg = 128, reps = 5, num_layers = 0;
@@ -28,6 +30,7 @@ struct BenchModelOptions {
   void visit(FieldList& v) {
     v("model", model, "model folder, --save folder or preset:NAME").positional().required();
     format.visit(v);
+    tiling.visit(v);
     v("pp", pp, "tokens of the one prompt; 0: not measured").at_least(0);
     v("tg", tg, "tokens that one stream makes after an empty prompt; 0: not measured").at_least(0);
     v("batches", batches, "streams that make 32 tokens each after prompts of 128; 0: none")
@@ -158,9 +161,10 @@ void bench_model(BenchModelOptions& options, Run& run) {
   load.positions = std::max({options.pp, options.tg, int64_t{160}});
   Arena scratch(size_t{64} << 20, "load scratch");
   const auto start = std::chrono::steady_clock::now();
-  const LoadedModel loaded = load_model(Context{run.pool(), run.table(), scratch}, source, load);
+  LoadedModel loaded = load_model(Context{run.pool(), run.table(), scratch}, source, load);
   const std::chrono::duration<double> load_s = std::chrono::steady_clock::now() - start;
   const int64_t load_peak = peak_resident_bytes();
+  choose_tiling(run, loaded.model.weights, std::max<int64_t>(options.pp, 512), options.tiling);
   if (!options.trace.empty()) options.profile = true;
   const auto profiler = options.profile ? std::make_unique<Profiler>() : nullptr;
   const ProfileScope profile_scope(profiler.get());

@@ -49,16 +49,17 @@ ModelSession::ModelSession(const EngineChoice& choice, Run& run)
   if (!loaded_.source.folder.empty())
     chat_template_ = text::ChatTemplate::load(loaded_.source.folder);
   const DType kv_dtype = kv_dtype_of(choice.kv_cache_dtype, loaded_.model.dtype);
+  const int64_t max_tokens = std::max(choice.max_num_batched_tokens, choice.max_num_seqs);
+  choose_tiling(run, loaded_.model.weights, max_tokens, choice.tiling);
   const int64_t pages = choose_pages(choice, loaded_.model.config, kv_dtype);
   runner_ = std::make_unique<infer::ModelRunner>(
       run.pool(), run.table(), loaded_.model,
-      infer::RunnerOptions{
-          .max_tokens = std::max(choice.max_num_batched_tokens, choice.max_num_seqs),
-          .max_sequences = choice.max_num_seqs,
-          .page_tokens = choice.block_size,
-          .num_pages = pages,
-          .kv_dtype = kv_dtype,
-          .commit_cache = choice.commit_kv_cache});
+      infer::RunnerOptions{.max_tokens = max_tokens,
+                           .max_sequences = choice.max_num_seqs,
+                           .page_tokens = choice.block_size,
+                           .num_pages = pages,
+                           .kv_dtype = kv_dtype,
+                           .commit_cache = choice.commit_kv_cache});
   experts_ = std::make_unique<infer::ExpertRecorder>(loaded_.model.config);
   engine_ = std::make_unique<infer::Engine>(
       *runner_, infer::EngineOptions{.max_model_len = choice.max_model_len,

@@ -13,12 +13,14 @@
 #include "moge/text/chat_template.h"
 #include "moge/text/tokenizer.h"
 #include "run.h"
+#include "tiling_option.h"
 
 namespace moge {
 
 /// Options that generate, chat and serve share; names of vLLM and llama.cpp.
 struct EngineChoice {
   FormatOptions format;
+  TilingOption tiling;
   std::string model, kv_cache_dtype = "auto", load_format = "auto";
   int64_t max_model_len = 0, max_num_seqs = 64, max_num_batched_tokens = 512, block_size = 32;
   std::string kv_cache_memory = "auto", speculative_config;
@@ -32,6 +34,7 @@ struct EngineChoice {
         .required()
         .also("m");
     format.visit(v);
+    tiling.visit(v);
     v("kv-cache-dtype", kv_cache_dtype,
       "of the KV cache; auto: as activations; int8: a scale per token and head")
         .one_of({"auto", "fp32", "bf16", "int8"});

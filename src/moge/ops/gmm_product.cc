@@ -4,6 +4,7 @@
 
 #include "moge/core/integers.h"
 #include "moge/ops/task_ranges.h"
+#include "moge/runtime/topology.h"
 
 namespace moge {
 
@@ -15,11 +16,6 @@ using kernels::kGmmPanel;
 
 namespace {
 
-// Few rows: the work is reading weights, so tasks are even pieces of memory. More rows: a block of
-// packed rows stays in a worker's second-level cache while panels pass by, each fetched during the
-// one before: packing rows for every few panels costs 5 % and more.
-constexpr int64_t kFewRowsBytes = 320 << 10;
-constexpr int64_t kRowsBytes = 1 << 20;
 constexpr int64_t kMinTiles = 4;  // of a block of rows
 constexpr int64_t kTasksPerThread = 4;
 constexpr int64_t kMinChunkRows = 128;  // fewer rows do not pay for reading the weights again
@@ -37,10 +33,25 @@ int64_t most_tasks(const Context& context, int64_t experts, int64_t panels) {
   return experts * panels + wanted_tasks(context);
 }
 
-int64_t rows_per_block(const GmmKernels& gmm, int64_t k) {
+/// Few rows: the work is reading weights, so tasks are even pieces of memory. More rows: a block of
+/// packed rows stays in a worker's second-level cache while panels pass by, each fetched during the
+/// one before: packing rows for every few panels costs 5 % and more.
+TileSizes built_in(const GmmKernels& gmm, int64_t rows) {
+  const int64_t half_cache = topology().second_level_cache_bytes >> 11;  // KiB
+  const int64_t block = half_cache == 0 ? 512 : std::clamp<int64_t>(half_cache, 256, kMostBlockKb);
+  return {rows <= gmm.tile_rows ? kTileCandidates.front().slice_kb : kWholeExpert,
+          static_cast<uint16_t>(block)};
+}
+
+TileSizes sizes_for(const GmmKernels& gmm, const Weight& w, int64_t rows) {
+  const TileSizes chosen = w.tiles[static_cast<size_t>(tile_bucket(rows))];
+  return chosen == TileSizes{} ? built_in(gmm, rows) : chosen;
+}
+
+int64_t rows_per_block(const GmmKernels& gmm, int64_t k, int64_t block_kb) {
   const int64_t tile =
       std::max<int64_t>(64, gmm.tile_rows * kernels::gmm_row_bytes(gmm.row_factor, k));
-  return gmm.tile_rows * std::max(kRowsBytes / tile, kMinTiles);
+  return gmm.tile_rows * std::max((block_kb << 10) / tile, kMinTiles);
 }
 
 }  // namespace
@@ -48,30 +59,25 @@ int64_t rows_per_block(const GmmKernels& gmm, int64_t k) {
 int64_t GmmProduct::num_panels() const { return panels_of(weight); }
 
 GmmScratch::GmmScratch(Arena& arena, const GmmKernels& gmm, int64_t rows, int64_t k) {
-  rows = std::min(rows, rows_per_block(gmm, k));
+  rows = std::min(rows, rows_per_block(gmm, k, kMostBlockKb));
   this->rows =
       arena.allocate(static_cast<size_t>(kernels::gmm_packed_rows_bytes(gmm.row_factor, rows, k)));
   unpacked = arena.allocate<uint8_t>(kernels::gmm_units(k) * kernels::kGmmUnitBytes8);
 }
 
 size_t GmmScratch::bytes(const GmmKernels& gmm, int64_t rows, int64_t k) {
-  rows = std::min(rows, rows_per_block(gmm, k));
+  rows = std::min(rows, rows_per_block(gmm, k, kMostBlockKb));
   return Arena::padded(
              static_cast<size_t>(kernels::gmm_packed_rows_bytes(gmm.row_factor, rows, k))) +
          Arena::padded(static_cast<size_t>(kernels::gmm_units(k) * kernels::kGmmUnitBytes8));
 }
 
 GmmCut::GmmCut(const Context& context, Groups offsets, int64_t panels, int64_t panel_bytes,
-               int few_rows)
-    : offsets(offsets), panels(panels), panel_bytes(panel_bytes), few_rows(few_rows) {
-  int64_t busy = 0, most_rows = 0;
-  for (size_t e = 0; e + 1 < offsets.size(); ++e) {
-    const int64_t rows = offsets[e + 1] - offsets[e];
-    busy += rows > 0;
-    most_rows = std::max(most_rows, rows);
-  }
-  const int64_t fitting =
-      most_rows <= few_rows ? kFewRowsBytes / std::max<int64_t>(1, panel_bytes) : panels;
+               int64_t slice_bytes)
+    : offsets(offsets), panels(panels), panel_bytes(panel_bytes) {
+  int64_t busy = 0;
+  for (size_t e = 0; e + 1 < offsets.size(); ++e) busy += offsets[e + 1] > offsets[e];
+  const int64_t fitting = slice_bytes / std::max<int64_t>(1, panel_bytes);
   const int64_t shared = panels * busy / wanted_tasks(context);  // enough slices for all threads
   panels_per_slice =
       std::clamp<int64_t>(std::min(fitting, shared), 1, std::max<int64_t>(1, panels));
@@ -116,7 +122,12 @@ int64_t cost_of(const GmmTask& task, int64_t panel_bytes) {
 }
 
 GmmCut cut_of(const Context& context, const GmmProduct& p) {
-  return GmmCut(context, p.offsets, p.num_panels(), p.panel_bytes(), context.kernels.gmm.tile_rows);
+  int64_t most_rows = 0;
+  for (size_t e = 0; e + 1 < p.offsets.size(); ++e)
+    most_rows = std::max<int64_t>(most_rows, p.offsets[e + 1] - p.offsets[e]);
+  const int64_t slice_kb = sizes_for(context.kernels.gmm, p.weight, most_rows).slice_kb;
+  return GmmCut(context, p.offsets, p.num_panels(), p.panel_bytes(),
+                slice_kb == kWholeExpert ? INT64_MAX : slice_kb << 10);
 }
 
 namespace {
@@ -147,7 +158,7 @@ void run_task(const GmmKernels& gmm, const GmmProduct& p, const GmmTask& task, c
   const int64_t width = w.paired ? kGmmHalf : kGmmPanel, column = task.panel_begin * width;
   const int64_t all = w.paired ? w.n / 2 : w.n;
   const int64_t rows = task.row_end - task.row_begin;
-  const int64_t pieces = ceil_div(rows, rows_per_block(gmm, w.k));
+  const int64_t pieces = ceil_div(rows, rows_per_block(gmm, w.k, sizes_for(gmm, w, rows).block_kb));
   GmmBlock block = {.rows_packed = scratch.rows,
                     .k = w.k,
                     .int4 = p.int4(),

@@ -39,11 +39,11 @@ struct GmmTask {
 struct GmmCut {
   Groups offsets;
   int64_t panels = 0, panel_bytes = 0;
-  int few_rows = 1;  ///< with at most so many rows an expert's work is to read its weights
   int64_t panels_per_slice = 0;
 
   GmmCut() = default;
-  GmmCut(const Context& context, Groups offsets, int64_t panels, int64_t panel_bytes, int few_rows);
+  GmmCut(const Context& context, Groups offsets, int64_t panels, int64_t panel_bytes,
+         int64_t slice_bytes);
   int64_t slices() const { return (panels + panels_per_slice - 1) / panels_per_slice; }
 };
 

@@ -13,6 +13,7 @@
 #include <span>
 
 #include "moge/ops/context.h"
+#include "moge/ops/tile_sizes.h"
 
 namespace moge {
 
@@ -34,6 +35,7 @@ struct Weight {
   /// makes both and SwiGLU follows in registers (ops/expert_mlp.h). N is even; outputs and row
   /// numbers keep their order: gate 0..N/2, then up.
   bool paired = false;
+  TileTable tiles{};  ///< kW8A8 and kW4A8: chosen once by ops/tiling.h, or as built in
 
   bool quantized() const { return format == WeightFormat::kW8A8 || format == WeightFormat::kW4A8; }
   static Weight dense(const Tensor& w_NK);     ///< row-major view of a 2-D tensor

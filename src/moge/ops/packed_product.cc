@@ -136,7 +136,6 @@ GmmCut cut_of(const Context& context, const PackedProduct& p) {
   cut.offsets = p.offsets;
   cut.panels = plan.panels;
   cut.panel_bytes = p.panel_bytes();
-  cut.few_rows = plan.gemm->tile_rows;
   int64_t busy = 0;
   for (size_t e = 0; e + 1 < p.offsets.size(); ++e) busy += p.offsets[e + 1] > p.offsets[e];
   const int64_t shared = plan.panels * busy / (2 * wanted_tasks(context));

@@ -36,12 +36,14 @@ int count_numa_nodes() {
   return std::max(nodes, 1);
 }
 
-int64_t last_level_cache() {
+/// The largest of its level; level 0: of any.
+int64_t cache_bytes(int level) {
   int64_t largest = 0;
-  for (int index = 0; index < 8; ++index)
-    largest =
-        std::max(largest, detail::parse_size(read_text("/sys/devices/system/cpu/cpu0/cache/index" +
-                                                       std::to_string(index) + "/size")));
+  for (int index = 0; index < 8; ++index) {
+    const std::string cache = "/sys/devices/system/cpu/cpu0/cache/index" + std::to_string(index);
+    if (level == 0 || detail::parse_size(read_text(cache + "/level")) == level)
+      largest = std::max(largest, detail::parse_size(read_text(cache + "/size")));
+  }
   return largest;
 }
 
@@ -80,7 +82,8 @@ const Topology& topology() {
     t.logical_cpus = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
     t.cores = available_cores();
     t.numa_nodes = count_numa_nodes();
-    t.last_level_cache_bytes = last_level_cache();
+    t.second_level_cache_bytes = cache_bytes(2);
+    t.last_level_cache_bytes = cache_bytes(0);
     t.memory_bytes = detail::meminfo_bytes(read_text("/proc/meminfo"), "MemTotal");
     if (const int64_t limit = cgroup_bytes("memory.max"); limit > 0)
       t.memory_bytes = std::min(t.memory_bytes, limit);

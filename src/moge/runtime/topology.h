@@ -11,8 +11,9 @@ struct Topology {
   int logical_cpus = 1;   ///< hardware threads of the machine
   int cores = 1;          ///< of them, cores that this process may use
   int numa_nodes = 1;
-  int64_t last_level_cache_bytes = 0;  ///< of the first CPU; 0 = unknown
-  int64_t memory_bytes = 0;            ///< of the machine, or the cgroup's limit if smaller
+  int64_t second_level_cache_bytes = 0;  ///< of the first CPU; 0 = unknown
+  int64_t last_level_cache_bytes = 0;    ///< likewise
+  int64_t memory_bytes = 0;              ///< of the machine, or the cgroup's limit if smaller
 };
 
 /// Read once.
