@@ -5,4 +5,4 @@ requests=${1:-100000} seed=${2:-1}
 source "$(dirname "${BASH_SOURCE[0]}")/common.bash"
 small_model 60
 serve "$scratch/model" --served-model-name small --tool-call-parser hermes
-python3 tests/tools/check_mutations.py "$url" "$requests" "$seed"
+python3 tests/tools/check_mutations.py "$url" "$requests" "$seed" "$server"

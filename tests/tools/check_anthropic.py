@@ -37,6 +37,17 @@ def check_conversation():
     assert answer.usage.output_tokens > 0, answer
 
 
+def check_demanded_calls():
+    tool = dict(name="add", input_schema=dict(
+        type="object", properties=dict(a=dict(type="integer", minimum=0, maximum=9)), required=["a"]))
+    for choice in (dict(type="any", disable_parallel_tool_use=True), dict(type="tool", name="add")):
+        answer = client.messages.create(messages=ASK, tools=[tool], tool_choice=choice,
+                                        **{**COMMON, "max_tokens": 120})
+        call, = answer.content
+        assert answer.stop_reason == call.type == "tool_use" and call.name == "add", answer
+        assert 0 <= call.input["a"] <= 9, answer
+
+
 def check_count(whole):
     counted = client.messages.count_tokens(model="small", messages=ASK)
     assert counted.input_tokens == whole.usage.input_tokens, (counted, whole)
@@ -55,8 +66,9 @@ def expect(error, **request):
 
 whole = check_messages()
 check_conversation()
+check_demanded_calls()
 check_count(whole)
 expect(anthropic.NotFoundError, model="other")
 expect(anthropic.BadRequestError, temperature=-1)
 expect(anthropic.BadRequestError, messages=[])
-print(f"anthropic {anthropic.__version__}: messages, streams, tool results, counts, errors agree")
+print(f"anthropic {anthropic.__version__}: messages, streams, tool results, demanded calls, counts, errors agree")

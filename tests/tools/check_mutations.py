@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """Requests mutated from valid ones against a running `moge serve`: each gets a well-formed 2xx or 4xx.
 
-    python3 tests/tools/check_mutations.py http://127.0.0.1:8080 [REQUESTS [SEED]]
+    python3 tests/tools/check_mutations.py http://127.0.0.1:8080 [REQUESTS [SEED [PID]]]
 
 501 is the documented answer where a feature is off. Four connections, kept alive as long as the
-server keeps them.
+server keeps them. With the server's PID its memory must be flat over the second half (and its
+threads the same) where there are enough requests for it to settle.
 """
 import collections
 import http.client
@@ -12,11 +13,13 @@ import json
 import random
 import sys
 import threading
+import time
 from urllib.parse import urlsplit
 
 address = urlsplit(sys.argv[1]).netloc
 COUNT = int(sys.argv[2]) if len(sys.argv) > 2 else 5000
 SEED = int(sys.argv[3]) if len(sys.argv) > 3 else 1
+PID = sys.argv[4] if len(sys.argv) > 4 else None
 ASK = [dict(role="system", content="Be brief."), dict(role="user", content="How many?")]
 FUNCTION = dict(name="f", description="d", parameters=dict(type="object", properties=dict(a=dict(type="integer"))))
 SAMPLING = dict(temperature=0.5, top_p=0.9, top_k=4, min_p=0.1, seed=7, stop=["x"], logit_bias={"5": 1.5},
@@ -28,6 +31,9 @@ VALID = [
     ("/v1/chat/completions", dict(messages=ASK, max_completion_tokens=2, tool_choice="auto",
                                   tools=[dict(type="function", function=FUNCTION)],
                                   stream_options=dict(include_usage=True), stream=True)),
+    ("/v1/chat/completions", dict(messages=ASK, max_tokens=4, tools=[dict(type="function", function=FUNCTION)],
+                                  tool_choice=dict(type="function", function=dict(name="f")))),
+    ("/v1/completions", dict(prompt="Tom has", max_tokens=2, prompt_logprobs=1, guided_regex="[a-z ]+", best_of=2)),
     ("/v1/responses", dict(input="How many?", instructions="Be brief.", max_output_tokens=2, temperature=0)),
     ("/v1/responses", dict(input=[dict(role="user", content=[dict(type="input_text", text="How?")])],
                            max_output_tokens=2, tools=[dict(type="function", name="f", parameters={})])),
@@ -122,12 +128,26 @@ def run(worker, count, statuses):
         statuses[response.status if fine else f"{response.status} {path} {body[:300]!r} {text[:300]!r}"] += 1
 
 
+def of_server(field):
+    with open(f"/proc/{PID}/status") as status:
+        return next(int(line.split()[1]) for line in status if line.startswith(field + ":"))
+
+
 statuses = collections.Counter()
+half = None
 workers = [threading.Thread(target=run, args=(i, COUNT // 4, statuses)) for i in range(4)]
 for worker in workers:
     worker.start()
+while any(worker.is_alive() for worker in workers):
+    time.sleep(0.2)
+    if PID and half is None and sum(statuses.values()) >= COUNT // 2:
+        half = (of_server("VmRSS"), of_server("Threads"))
 for worker in workers:
     worker.join()
 wrong = {key: n for key, n in statuses.items() if not isinstance(key, int)}
 assert not wrong, "\n".join(list(wrong)[:10])
+if half and COUNT >= 20000:
+    rss, threads = of_server("VmRSS"), of_server("Threads")
+    assert rss - half[0] < 8192 and threads == half[1], (half, rss, threads)
+    print(f"memory {half[0]} kB at half, {rss} kB at the end; {threads} threads")
 print(f"{sum(statuses.values())} mutated requests: " + ", ".join(f"{n} x {s}" for s, n in sorted(statuses.items())))

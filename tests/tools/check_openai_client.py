@@ -3,6 +3,7 @@
 
     venv/bin/python tests/tools/check_openai_client.py http://127.0.0.1:8080
 """
+import json
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
@@ -48,6 +49,25 @@ def check_tools():
                 dict(role="tool", tool_call_id="c1", content="42")]
     answer = client.chat.completions.create(messages=messages, tools=[tool], tool_choice="auto", **COMMON)
     assert answer.choices[0].finish_reason in ("stop", "length", "tool_calls"), answer
+    check_demanded_calls(messages[:1])
+
+
+def check_demanded_calls(messages):
+    tools = [dict(type="function", function=dict(name=name, parameters=dict(
+        type="object", properties={key: dict(type="integer", minimum=0, maximum=99)}, required=[key])))
+        for name, key in (("add", "a"), ("sub", "b"))]
+    request = dict(model="small", messages=messages, tools=tools, temperature=1, max_tokens=120)
+    for choice in ("required", dict(type="function", function=dict(name="sub"))):
+        answer = client.chat.completions.create(tool_choice=choice, parallel_tool_calls=False, **request)
+        assert answer.choices[0].finish_reason == "tool_calls", answer
+        call, = answer.choices[0].message.tool_calls
+        key = dict(add="a", sub="b")[call.function.name]
+        assert call.function.name == "sub" or choice == "required", call
+        assert 0 <= json.loads(call.function.arguments)[key] <= 99, call
+    answer = client.chat.completions.create(model="small", messages=messages, max_tokens=2,
+                                            extra_body=dict(prompt_logprobs=1))
+    assert len(answer.prompt_logprobs) == answer.usage.prompt_tokens, answer
+    assert answer.usage.prompt_tokens_details.cached_tokens == 0, answer.usage
 
 
 def check_responses():

@@ -78,6 +78,8 @@ TEST(CompletionRequest, RefusesWrongFieldsByName) {
   using Refusal = std::pair<int, std::string>;
   EXPECT_EQ(completion("{"), Refusal(400, ""));
   EXPECT_EQ(completion("[1]"), Refusal(400, ""));
+  EXPECT_EQ(completion("11e+398"), Refusal(400, ""));
+  EXPECT_EQ(with_field(R"("temperature":1e999)"), Refusal(400, ""));
   EXPECT_EQ(completion(""), Refusal(400, ""));
   EXPECT_EQ(completion("{}"), Refusal(400, "prompt"));
   EXPECT_EQ(completion(R"({"prompt":7})"), Refusal(400, "prompt"));

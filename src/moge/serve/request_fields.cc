@@ -43,6 +43,8 @@ Json parse_body(std::string_view body) {
     });
   } catch (const Json::parse_error& error) {
     throw ApiError(400, fmt::format("the body is not JSON: error at byte {}", error.byte));
+  } catch (const Json::out_of_range&) {
+    throw ApiError(400, "the body has a number that no double holds");
   }
   bounds.require_kept();
   if (!parsed.is_object()) throw ApiError(400, "the body is not a JSON object");
