@@ -108,8 +108,13 @@ int64_t Packer::bytes(const WeightSource& source) const {
 }
 
 char* Packer::take(int64_t bytes) {
+  constexpr int64_t kHugePage = 2 << 20;
   char* at = next_;
   next_ += padded(bytes);
+  // Each huge page is touched by one thread: two that write to the same new one would both clear
+  // 2 MiB, and one of them in vain.
+  context_.threads.parallel_for((bytes + kHugePage - 1) / kHugePage,
+                                [&](int64_t page, int) { at[page * kHugePage] = 0; });
   return at;
 }
 
