@@ -15,8 +15,8 @@ enum class KvFormat : uint8_t { kF32, kBF16, kInt8 };
 ///   keys    [Cp / k][P] words of 32 bits. A word holds k = 1 fp32, 2 bf16 or 4 int8 (plus 128)
 ///           adjacent channels of one position: a vector holds the same channels of adjacent
 ///           positions, so that scores are sums down the vectors, without a shuffle.
-///   values  fp32 [P][Cp]; bf16 [P / 2][Cp] words of two adjacent positions, which one shift and
-///           one mask widen and which vdpbf16ps takes as they are; int8 [P][Cp].
+///   values  [P / k][Cp] words of 32 bits, of k adjacent positions and one channel: a shift and a
+///           mask widen bf16, and vdpbf16ps and vpdpbusd take words as they are.
 struct KvLayout {
   KvFormat format = KvFormat::kF32;
   int page_tokens = 32, head_dim = 0;
@@ -64,6 +64,7 @@ struct PagedAttention {
   int64_t first_position = 0;
   int64_t window = 0;  ///< 0 = no window
   float scale = 1.0f;
+  const PagedAttention* next = nullptr;  ///< whose first keys are fetched at the end; may be null
 };
 
 struct PagedAttentionKernels {

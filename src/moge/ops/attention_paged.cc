@@ -4,6 +4,7 @@
 
 #include "moge/ops/attention_tasks.h"
 #include "moge/ops/rows.h"
+#include "moge/ops/task_ranges.h"
 #include "moge/runtime/profiler.h"
 
 namespace moge {
@@ -181,6 +182,9 @@ class Blocks {
 // Fewer blocks than this for each thread are cut into their splits.
 constexpr int64_t kBlocksPerThread = 4;
 
+// With fewer lanes a block's work is to read keys and values.
+constexpr int kReadingLanes = 8;
+
 int64_t state_floats(int64_t head_dim) {
   return kernels::paged_state_floats(kPagedLanes, static_cast<int>(head_dim));
 }
@@ -265,8 +269,16 @@ void paged_attention(const Context& context, const Tensor& q_THC,
       max_splits = std::max(max_splits, blocks.find(task).num_splits);
   if (max_splits > 1)
     return attend_by_splits(context, blocks, cache.head_dim, max_splits, scratch, floats);
-  context.threads.parallel_for(blocks.count(), [&](int64_t task, int worker) {
+  TaskRanges ranges(context, blocks.count(), [&](int64_t task) {
     const Blocks::Block b = blocks.find(task);
+    return b.num_splits * std::max(b.num_lanes, kReadingLanes);
+  });
+  ranges.run([&](int64_t task, int worker) {
+    Blocks::Block b = blocks.find(task), next;
+    if (task + 1 < blocks.count()) {
+      next = blocks.find(task + 1);
+      b.args.next = &next.args;
+    }
     context.kernels.paged_attention.forward(b.args, b.first_lane, b.num_lanes,
                                             scratch + worker * floats);
   });
@@ -278,7 +290,8 @@ size_t paged_attention_scratch_bytes(const Context& context, int64_t num_tokens,
     return Arena::padded(static_cast<size_t>(floats) * sizeof(float));
   };
   const int64_t states = threads * kBlocksPerThread * state_floats(head_dim);
-  return TaskList::bytes(num_tokens) + bytes(states) + bytes(2 * states) +
+  return TaskList::bytes(num_tokens) + TaskRanges::bytes(context.num_threads()) + bytes(states) +
+         bytes(2 * states) +
          bytes(threads * kernels::paged_scratch_floats(static_cast<int>(head_dim)));
 }
 

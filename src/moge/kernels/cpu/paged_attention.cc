@@ -15,50 +15,67 @@ struct Shape {
   int C, Cp;
 };
 
-void pack_fp32(const PagedAttention& a, const Lanes& lanes, Shape shape, const Scratch& w) {
-  for (int l = 0; l < lanes.num; ++l) {
-    widen_row(a.bf16, a.q, lanes.offset(l, a.q_stride, shape.C), shape.C, shape.Cp,
-              w.q_LW + l * shape.Cp);
-    w.scale_L[l] = a.scale * kLog2E;
-  }
+/// row_W [Cp / k words] -> the words of lane l, `words_of_step` of them a step.
+inline void place_words(const float* row_W, int words, int words_of_step, const Lanes& lanes, int l,
+                        float* q_LW) {
+  const RowWords to = row_words(l, lanes.num, words, words_of_step);
+  float* at = q_LW + to.first;
+  for (int w = 0; w < words; w += words_of_step, at += to.step)
+    for (int i = 0; i < words_of_step; ++i) at[i] = row_W[w + i];
 }
 
-/// A step's two words of int16 queries (paged_dot.inl: U8KeysOp).
-inline void put_int16(const int32_t (&q)[4], float* words) {
-#if defined(MOGE_HAS_VNNI_BF16)
-  uint32_t high = 0, low = 0;
-  for (int i = 0; i < 4; ++i) {
-    const int32_t low_byte = static_cast<int8_t>(q[i] & 0xff), high_byte = (q[i] - low_byte) / 256;
-    high |= (static_cast<uint32_t>(high_byte) & 0xffu) << (8 * i);
-    low |= (static_cast<uint32_t>(low_byte) & 0xffu) << (8 * i);
+/// `words_of_step`: as the product takes them, 1 or 2.
+void pack_fp32(const PagedAttention& a, const Lanes& lanes, Shape shape, int words_of_step,
+               const Scratch& w) {
+  float* row_C = w.o_LC;  // free until the first split begins
+  for (int l = 0; l < lanes.num; ++l) {
+    widen_row(a.bf16, a.q, lanes.offset(l, a.q_stride, shape.C), shape.C, shape.Cp, row_C);
+    place_words(row_C, shape.Cp, words_of_step, lanes, l, w.q_LW);
+    w.scale_L[l] = a.scale * kLog2E;
   }
-  const uint32_t pair[2] = {high, low};
-#else
-  const auto halves = [](int32_t first, int32_t second) {
-    return (static_cast<uint32_t>(first) & 0xffffu) | (static_cast<uint32_t>(second) << 16);
-  };
-  const uint32_t pair[2] = {halves(q[0], q[2]), halves(q[1], q[3])};
-#endif
-  __builtin_memcpy(words, pair, sizeof pair);
 }
 
 /// |q| <= 127 * 256 + 127: high and low bytes both fit int8.
 constexpr float kLargestInt16 = 32639.0f;
 
+/// x -> int16 in units of 1 / inverse, kept as int32.
+inline VecI to_int16(float* x, float inverse) {
+  const VecI q = (VecI)(load(x) * inverse + 12582912.0f) - 0x4b400000;
+  store(x, (Vec)q);
+  return q;
+}
+
+/// 16 int16 (as int32) -> four steps of two words (paged_dot.inl: U8Op).
+inline void put_words(const float* q, float* words) {
+#if defined(MOGE_HAS_VNNI_BF16)
+  const auto bytes = [](VecI x) { return _mm512_maskz_cvtepi32_epi8(0xffff, (__m512i)x); };
+  const VecI all = (VecI)load(q), low_byte = (all << 24) >> 24;
+  const __m128i low = bytes(all), high = bytes((all - low_byte) >> 8);
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(words), _mm_unpacklo_epi32(high, low));
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(words + 4), _mm_unpackhi_epi32(high, low));
+#else
+  for (int i = 0; i < 4; ++i) {
+    uint64_t first, second;  // two int32 each
+    __builtin_memcpy(&first, q + 4 * i, sizeof first);
+    __builtin_memcpy(&second, q + 4 * i + 2, sizeof second);
+    constexpr uint64_t kLow = 0x0000ffff0000ffff;
+    first = (first & kLow) | (second & kLow) << 16;
+    __builtin_memcpy(words + 2 * i, &first, sizeof first);
+  }
+#endif
+}
+
 void pack_int16(const PagedAttention& a, const Lanes& lanes, Shape shape, const Scratch& w) {
+  float *row_C = w.o_LC, *words = w.o_LC + shape.Cp;  // free until the first split begins
   for (int l = 0; l < lanes.num; ++l) {
-    float* row_C = w.o_LC;  // free until the first split begins
     widen_row(a.bf16, a.q, lanes.offset(l, a.q_stride, shape.C), shape.C, shape.Cp, row_C);
     const float largest = largest_magnitude(row_C, shape.Cp);
     const float inverse = largest > 0 ? kLargestInt16 / largest : 0.0f;
-    uint32_t sum = 0;
-    for (int c = 0; c < shape.Cp; c += 4) {
-      int32_t q[4];
-      for (int i = 0; i < 4; ++i) q[i] = nearest(row_C[c + i] * inverse);
-      for (int i = 0; i < 4; ++i) sum += static_cast<uint32_t>(q[i]);
-      put_int16(q, w.q_LW + l * shape.Cp + c / 2);
-    }
-    const uint32_t correction = 128 * sum;
+    VecI sums{};
+    for (int c = 0; c < shape.Cp; c += kLanes) sums += to_int16(row_C + c, inverse);
+    for (int c = 0; c < shape.Cp; c += 16) put_words(row_C + c, words + c / 2);
+    place_words(words, shape.Cp / 2, U8Op::kWords, lanes, l, w.q_LW);
+    const uint32_t correction = 128 * static_cast<uint32_t>(sum_lanes(sums));
     __builtin_memcpy(w.correction_L + l, &correction, sizeof correction);
     w.scale_L[l] = largest / kLargestInt16 * (a.scale * kLog2E);
   }
@@ -66,36 +83,19 @@ void pack_int16(const PagedAttention& a, const Lanes& lanes, Shape shape, const 
 
 #if defined(MOGE_HAS_VNNI_BF16)
 void pack_bf16(const PagedAttention& a, const Lanes& lanes, Shape shape, const Scratch& w) {
+  float* row_W = w.o_LC;  // free until the first split begins
   for (int l = 0; l < lanes.num; ++l) {
     const BFloat16* q = static_cast<const BFloat16*>(a.q) + lanes.offset(l, a.q_stride, shape.C);
-    char* row = reinterpret_cast<char*>(w.q_LW + l * shape.Cp);
+    char* row = reinterpret_cast<char*>(row_W);
     __builtin_memcpy(row, q, sizeof(BFloat16) * static_cast<size_t>(shape.C));
     __builtin_memset(row + 2 * shape.C, 0, static_cast<size_t>(2 * (shape.Cp - shape.C)));
+    place_words(row_W, shape.Cp / 2, DotOp::kWords, lanes, l, w.q_LW);
     w.scale_L[l] = a.scale * kLog2E;
   }
 }
 #endif
 
 // -- softmax of one tile
-
-/// Scores of the tile's groups, in units of log2; -infinity where the lane does not see the key.
-Vec scale_and_mask(const Tile& tile, const TileAddresses& at, bool int8, float scale, int low,
-                   int high, float* s_K) {
-  Vec best = splat(-kInfinity);
-  for (int g = tile.first; g < tile.end; ++g)
-    for (int v = 0; v < kVectorsOfGroup; ++v) {
-      const int key = g * kPageGroup + v * kLanes;
-      Vec s = load(s_K + key) * scale;
-      if (int8) s *= load(at.scales[g] + v * kLanes);
-      if (low > key || high < key + kLanes) {
-        const VecI index = *reinterpret_cast<const VecI*>(kIota.lane) + key;
-        s = ((index >= low) & (index < high)) ? s : splat(-kInfinity);
-      }
-      best = max(best, s);
-      store(s_K + key, s);
-    }
-  return best;
-}
 
 /// Probabilities whose last 16 bits are 0, where values are multiplied as pairs of bf16.
 inline Vec rounded(Vec p) {
@@ -109,13 +109,71 @@ inline Vec rounded(Vec p) {
 #endif
 }
 
-/// Online softmax of lane l: scores become probabilities under the new maximum.
-template <bool kRound>
-void softmax_row(const Tile& tile, const TileAddresses& at, const KvLayout& layout, int l, int low,
-                 int high, const Scratch& w) {
-  const bool int8 = layout.format == KvFormat::kInt8;
+constexpr int kTileVectors = kPagedTile / kLanes;
+
+/// A tile's scales of an int8 cache.
+struct TileScales {
+  const TileAddresses& at;
+  int page_tokens;
+
+  Vec keys(int v) const {
+    return load(at.scales[v / kVectorsOfGroup] + v % kVectorsOfGroup * kLanes);
+  }
+  Vec values(int v) const {
+    return load(at.scales[v / kVectorsOfGroup] + page_tokens + v % kVectorsOfGroup * kLanes);
+  }
+};
+
+/// Keys [low, high) of the tile, of vectors [first, end).
+struct Sight {
+  int low, high, first, end;
+};
+
+/// -infinity where the lane does not see the key.
+inline Vec masked(Vec score, int v, Sight see) {
+  const int key = v * kLanes;
+  if (see.low <= key && see.high >= key + kLanes) return score;
+  const VecI index = *reinterpret_cast<const VecI*>(kIota.lane) + key;
+  return ((index >= see.low) & (index < see.high)) ? score : splat(-kInfinity);
+}
+
+/// x_V = a tile's probabilities times the scales of an int8 cache's values, as int16: each is a
+/// multiple of 1 / 32639 of the largest, 256 times finer than an int8 value (numerics.md).
+inline void pack_shares(Vec* x_V, Vec best, Sight see, int l, const Scratch& w) {
+  const float largest = max_lanes(best);
+  // What is smaller adds nothing; its inverse would not be finite.
+  const float inverse = largest > 0x1p-110f ? kLargestInt16 / largest : 0.0f;
+  VecI sums{};
   float* s_K = w.s_LK + l * kPagedTile;
-  const Vec best = scale_and_mask(tile, at, int8, w.scale_L[l], low, high, s_K);
+  for (int v = see.first; v < see.end; ++v) {
+    store(s_K + v * kLanes, x_V[v]);
+    sums += to_int16(s_K + v * kLanes, inverse);
+  }
+  for (int k = see.first * kLanes; k < see.end * kLanes; k += kPageGroup)
+    put_words(s_K + k, w.p_LK2 + (l * kPagedTile + k) / 2);
+  const int32_t correction = 128 * sum_lanes(sums);
+  __builtin_memcpy(w.p_correction_L + l, &correction, sizeof correction);
+  w.p_scale_L[l] = largest / kLargestInt16;
+}
+
+/// What becomes of probabilities.
+enum class Weights { kFp32, kBf16Values, kInt16 };
+
+/// Online softmax of lane l: scores become probabilities under the new maximum.
+template <Weights kWeights>
+[[gnu::always_inline]] inline void softmax_row(const TileScales& scales, Sight see, int l,
+                                               const Scratch& w) {
+  constexpr bool kInt8 = kWeights == Weights::kInt16;
+  float* s_K = w.s_LK + l * kPagedTile;
+  Vec x_V[kTileVectors];  // scores in units of log2, then probabilities
+  Vec best = splat(-kInfinity);
+#pragma GCC unroll 4
+  for (int v = see.first; v < see.end; ++v) {
+    Vec s = load(s_K + v * kLanes) * w.scale_L[l];
+    if (kInt8) s *= scales.keys(v);
+    x_V[v] = masked(s, v, see);
+    best = max(best, x_V[v]);
+  }
   const float old_max = w.max_L[l], tile_max = max_lanes(best);
   const float new_max = old_max > tile_max ? old_max : tile_max;
   // A lane that has seen no key yet keeps -inf; subtracting 0 instead avoids inf - inf.
@@ -123,31 +181,45 @@ void softmax_row(const Tile& tile, const TileAddresses& at, const KvLayout& layo
   // Exactly 1 where the maximum stays: a tile that a lane does not see must not change its bits.
   const Vec factor = new_max == old_max ? splat(1.0f) : exp2_nonpositive(splat(old_max) - base);
   Vec sum = load(w.sums_LV + l * 16) * factor;
-  for (int g = tile.first; g < tile.end; ++g)
-    for (int v = 0; v < kVectorsOfGroup; ++v) {
-      float* s = s_K + g * kPageGroup + v * kLanes;
-      Vec p = exp2_nonpositive(load(s) - base);
-      if (kRound) p = rounded(p);
-      sum += p;
-      // Keys beyond the lane's sight may have scales that were never written.
-      if (int8) p = p > 0.0f ? p * load(at.scales[g] + layout.page_tokens + v * kLanes) : Vec{};
-      store(s, p);
-    }
+  best = Vec{};
+#pragma GCC unroll 4
+  for (int v = see.first; v < see.end; ++v) {
+    Vec p = exp2_nonpositive(x_V[v] - base);
+    if (kWeights == Weights::kBf16Values) p = rounded(p);
+    sum += p;
+    // Keys beyond the lane's sight may have scales that were never written.
+    if (kInt8) p = p > 0.0f ? p * scales.values(v) : Vec{};
+    best = max(best, p);
+    x_V[v] = p;
+    if (!kInt8) store(s_K + v * kLanes, p);
+  }
   store(w.sums_LV + l * 16, sum);
   w.max_L[l] = new_max;
   w.factor_L[l] = factor[0];
+  if (kInt8) pack_shares(x_V, best, see, l, w);
 }
 
-template <bool kRound = false>
+template <Weights kWeights>
 void softmax(const PagedAttention& a, const Lanes& lanes, const Tile& tile, const TileAddresses& at,
-             const Scratch& w) {
+             Ahead& ahead, const Scratch& w) {
+  const TileScales scales{at, a.layout.page_tokens};
+  const uint32_t rows = ahead.lines / 4 / Fetch::kParts;
+  uint32_t fetched = 0;
   for (int l = 0; l < lanes.num; ++l) {
+    const uint32_t until = rows < 4 ? rows : fetched + 4 < rows ? fetched + 4 : rows;
+    if (until > fetched) ahead.keys.rows(until - fetched), fetched = until;
     const int64_t position = lanes.position(l), low = first_key(a, position) - tile.begin,
                   high = position + 1 - tile.begin;
     const auto clamp = [](int64_t x) {
       return static_cast<int>(x < 0 ? 0 : x > kPagedTile ? kPagedTile : x);
     };
-    softmax_row<kRound>(tile, at, a.layout, l, clamp(low), clamp(high), w);
+    if (low <= 0 && high >= kPagedTile)
+      softmax_row<kWeights>(scales, {0, kPagedTile, 0, kTileVectors}, l, w);
+    else
+      softmax_row<kWeights>(
+          scales,
+          {clamp(low), clamp(high), tile.first * kVectorsOfGroup, tile.end * kVectorsOfGroup}, l,
+          w);
   }
 }
 
@@ -165,12 +237,13 @@ void pack_probabilities(const Lanes& lanes, const Tile& tile, const Scratch& w) 
 // -- one tile
 
 template <class Op>
-void tile_scores(const Lanes& lanes, const Tile& tile, const TileAddresses& at,
-                 const TileAddresses& next, int steps, int Cp, const Scratch& w) {
+void tile_scores(const Lanes& lanes, const Tile& tile, const TileAddresses& at, Fetch* fetch,
+                 int steps, const Scratch& w) {
   const int first = tile.first * kVectorsOfGroup, end = tile.end * kVectorsOfGroup;
-  scores<Op>({.rows = {w.q_LW, Cp, lanes.num},
+  scores<Op>({.a = w.q_LW,
+              .num_rows = lanes.num,
               .keys = at.keys + first,
-              .ahead = next.keys + first,
+              .fetch = fetch,
               .step_bytes = at.key_step_bytes,
               .steps = steps,
               .correction = w.correction_L,
@@ -179,21 +252,22 @@ void tile_scores(const Lanes& lanes, const Tile& tile, const TileAddresses& at,
 }
 
 template <class Op>
-void tile_values(const Lanes& lanes, const Tile& tile, const TileAddresses& at,
-                 const TileAddresses& next, int positions_of_step, int Cp, const float* p,
-                 int p_stride, const Scratch& w) {
+void tile_values(const Lanes& lanes, const Tile& tile, const TileAddresses& at, Fetch* fetch,
+                 int positions_of_step, int Cp, const float* p, const Scratch& w) {
   const int keys = tile.num_keys - tile.first * kPageGroup;
-  values<Op>(
-      {.rows = {p + tile.first * kPageGroup / positions_of_step * Op::kWords, p_stride, lanes.num},
-       .values = at.values + tile.first,
-       .ahead = next.values + tile.first,
-       .step_bytes = at.value_step_bytes,
-       .steps = (keys + positions_of_step - 1) / positions_of_step,
-       .steps_of_group = kPageGroup / positions_of_step,
-       .factor = w.factor_L,
-       .out = w.o_LC,
-       .out_stride = Cp},
-      Cp / kLanes);
+  values<Op>({.a = p + tile.first * kPageGroup / positions_of_step * Op::kWords,
+              .num_rows = lanes.num,
+              .values = at.values + tile.first,
+              .fetch = fetch,
+              .step_bytes = at.value_step_bytes,
+              .steps = (keys + positions_of_step - 1) / positions_of_step,
+              .steps_of_group = kPageGroup / positions_of_step,
+              .factor = w.factor_L,
+              .scale = w.p_scale_L,
+              .correction = w.p_correction_L,
+              .out = w.o_LC,
+              .out_stride = Cp},
+             Cp / kLanes);
 }
 
 /// The tile's keys as fp32 [Cp][K] where they are bf16.
@@ -206,22 +280,17 @@ void widen_keys(const Tile& tile, int Cp, const TileAddresses& at, float* keys_C
     }
 }
 
-/// The tile's values as fp32 [K][Cp] where they are bf16 or int8 (without their scales).
-void widen_values(const KvLayout& layout, const Tile& tile, int Cp, const TileAddresses& at,
-                  float* values_KC) {
-  const bool pairs = layout.format == KvFormat::kBF16;
+/// The tile's values as fp32 [K][Cp] where they are bf16.
+void widen_values(const Tile& tile, int Cp, const TileAddresses& at, float* values_KC) {
   for (int g = tile.first; g < tile.end; ++g)
-    for (int i = 0; i < kPageGroup; i += pairs ? 2 : 1) {
-      const char* from = at.values[g] + (pairs ? i / 2 : i) * at.value_step_bytes;
+    for (int i = 0; i < kPageGroup; i += 2) {
+      const char* from = at.values[g] + i / 2 * at.value_step_bytes;
       float* to = values_KC + (g * kPageGroup + i) * Cp;
-      for (int c = 0; c < Cp; c += kLanes)
-        if (pairs) {
-          const WidenOp::Parts parts = WidenOp::parts(from + 4 * c);
-          store(to + c, parts.even);
-          store(to + Cp + c, parts.odd);
-        } else {
-          store(to + c, S8ValuesOp::parts(from + c));
-        }
+      for (int c = 0; c < Cp; c += kLanes) {
+        const WidenOp::Parts parts = WidenOp::parts(from + 4 * c);
+        store(to + c, parts.even);
+        store(to + Cp + c, parts.odd);
+      }
     }
 }
 
@@ -242,55 +311,49 @@ TileAddresses widened_addresses(const Tile& tile, int Cp, const TileAddresses& f
 /// pays where many rows share it; the bits are the same.
 struct Fp32Path {
   static void pack(const PagedAttention& a, const Lanes& lanes, Shape shape, const Scratch& w) {
-    pack_fp32(a, lanes, shape, w);
+    pack_fp32(a, lanes, shape, F32Op::kWords, w);
   }
   static void tile(const PagedAttention& a, const Lanes& lanes, const Tile& tile, Shape shape,
-                   const TileAddresses& at, const TileAddresses& next, const Scratch& w) {
-    tile_scores<F32Op>(lanes, tile, at, next, shape.Cp, shape.Cp, w);
-    softmax(a, lanes, tile, at, w);
-    tile_values<F32Op>(lanes, tile, at, next, 1, shape.Cp, w.s_LK, kPagedTile, w);
+                   const TileAddresses& at, Ahead& ahead, const Scratch& w) {
+    tile_scores<F32Op>(lanes, tile, at, &ahead.values, shape.Cp, w);
+    softmax<Weights::kFp32>(a, lanes, tile, at, ahead, w);
+    tile_values<F32Op>(lanes, tile, at, ahead.next_keys(), 1, shape.Cp, w.s_LK, w);
   }
 };
 
-struct Bf16FewPath : Fp32Path {
+struct Bf16FewPath {
+  static void pack(const PagedAttention& a, const Lanes& lanes, Shape shape, const Scratch& w) {
+    pack_fp32(a, lanes, shape, WidenOp::kWords, w);
+  }
   static void tile(const PagedAttention& a, const Lanes& lanes, const Tile& tile, Shape shape,
-                   const TileAddresses& at, const TileAddresses& next, const Scratch& w) {
-    tile_scores<WidenOp>(lanes, tile, at, next, shape.Cp / 2, shape.Cp, w);
-    softmax(a, lanes, tile, at, w);
-    tile_values<WidenOp>(lanes, tile, at, next, 2, shape.Cp, w.s_LK, kPagedTile, w);
+                   const TileAddresses& at, Ahead& ahead, const Scratch& w) {
+    tile_scores<WidenOp>(lanes, tile, at, &ahead.values, shape.Cp / 2, w);
+    softmax<Weights::kFp32>(a, lanes, tile, at, ahead, w);
+    tile_values<WidenOp>(lanes, tile, at, ahead.next_keys(), 2, shape.Cp, w.s_LK, w);
   }
 };
 
 struct Bf16ManyPath : Fp32Path {
   static void tile(const PagedAttention& a, const Lanes& lanes, const Tile& tile, Shape shape,
-                   const TileAddresses& at, const TileAddresses&, const Scratch& w) {
+                   const TileAddresses& at, Ahead&, const Scratch& w) {
     widen_keys(tile, shape.Cp, at, w.keys_CK);
-    widen_values(a.layout, tile, shape.Cp, at, w.values_KC);
+    widen_values(tile, shape.Cp, at, w.values_KC);
     const TileAddresses wide = widened_addresses(tile, shape.Cp, at, w);
-    Fp32Path::tile(a, lanes, tile, shape, wide, wide, w);
+    Ahead none;
+    find_values(tile, wide, none);
+    Fp32Path::tile(a, lanes, tile, shape, wide, none, w);
   }
 };
 
-struct Int8FewPath {
+struct Int8Path {
   static void pack(const PagedAttention& a, const Lanes& lanes, Shape shape, const Scratch& w) {
     pack_int16(a, lanes, shape, w);
   }
   static void tile(const PagedAttention& a, const Lanes& lanes, const Tile& tile, Shape shape,
-                   const TileAddresses& at, const TileAddresses& next, const Scratch& w) {
-    tile_scores<U8KeysOp>(lanes, tile, at, next, shape.Cp / 4, shape.Cp, w);
-    softmax(a, lanes, tile, at, w);
-    tile_values<S8ValuesOp>(lanes, tile, at, next, 1, shape.Cp, w.s_LK, kPagedTile, w);
-  }
-};
-
-struct Int8ManyPath : Int8FewPath {
-  static void tile(const PagedAttention& a, const Lanes& lanes, const Tile& tile, Shape shape,
-                   const TileAddresses& at, const TileAddresses&, const Scratch& w) {
-    tile_scores<U8KeysOp>(lanes, tile, at, at, shape.Cp / 4, shape.Cp, w);
-    softmax(a, lanes, tile, at, w);
-    widen_values(a.layout, tile, shape.Cp, at, w.values_KC);
-    const TileAddresses wide = widened_addresses(tile, shape.Cp, at, w);
-    tile_values<F32Op>(lanes, tile, wide, wide, 1, shape.Cp, w.s_LK, kPagedTile, w);
+                   const TileAddresses& at, Ahead& ahead, const Scratch& w) {
+    tile_scores<U8Op>(lanes, tile, at, &ahead.values, shape.Cp / 4, w);
+    softmax<Weights::kInt16>(a, lanes, tile, at, ahead, w);
+    tile_values<U8Op>(lanes, tile, at, ahead.next_keys(), 4, shape.Cp, w.p_LK2, w);
   }
 };
 
@@ -300,11 +363,11 @@ struct Bf16DotPath {
     pack_bf16(a, lanes, shape, w);
   }
   static void tile(const PagedAttention& a, const Lanes& lanes, const Tile& tile, Shape shape,
-                   const TileAddresses& at, const TileAddresses& next, const Scratch& w) {
-    tile_scores<DotOp>(lanes, tile, at, next, shape.Cp / 2, shape.Cp, w);
-    softmax</*kRound=*/true>(a, lanes, tile, at, w);
+                   const TileAddresses& at, Ahead& ahead, const Scratch& w) {
+    tile_scores<DotOp>(lanes, tile, at, &ahead.values, shape.Cp / 2, w);
+    softmax<Weights::kBf16Values>(a, lanes, tile, at, ahead, w);
     pack_probabilities(lanes, tile, w);
-    tile_values<DotOp>(lanes, tile, at, next, 2, shape.Cp, w.p_LK2, kPagedTile / 2, w);
+    tile_values<DotOp>(lanes, tile, at, ahead.next_keys(), 2, shape.Cp, w.p_LK2, w);
   }
 };
 #endif
@@ -321,25 +384,36 @@ void fill(float* x, int64_t n, float value) {
   for (int64_t i = 0; i < n; ++i) x[i] = value;
 }
 
+/// What follows the tile at `begin`: keys up to `limit`, then those of the task that the worker
+/// probably takes next.
+void find_next(const PagedAttention& a, const Lanes& lanes, int64_t begin, int64_t limit,
+               Ahead& ahead) {
+  begin += kPagedTile;
+  if (begin < limit)
+    return find_keys(a.layout, place_tile(a, lanes.first_position, lanes.last_position, begin),
+                     ahead);
+  if (!a.next) return;
+  const int64_t first = a.next->first_position;
+  begin = first_key(*a.next, first) / kPagedTile * kPagedTile;
+  find_keys(a.next->layout, place_tile(*a.next, first, first, begin), ahead);
+}
+
 /// Keys [begin, end), which lie in one split; leaves sums in w.o_LC, w.max_L and w.sums_LV.
+/// `limit`: the end of the keys that follow in the same call.
 template <class Path>
 void sum_keys(const PagedAttention& a, const Lanes& lanes, Shape shape, int64_t begin, int64_t end,
-              const Scratch& w) {
+              int64_t limit, const Scratch& w) {
   fill(w.o_LC, lanes.num * shape.Cp, 0.0f);
   fill(w.max_L, lanes.num, -kInfinity);
   fill(w.sums_LV, lanes.num * 16, 0.0f);
-  TileAddresses at[2] = {};
-  Tile tile = place_tile(a, lanes, begin);
-  find_parts(a.layout, tile, at[0]);
-  for (int now = 0; begin < end; begin += kPagedTile, now ^= 1) {
-    Tile next = tile;
-    at[now ^ 1] = at[now];
-    if (begin + kPagedTile < end) {
-      next = place_tile(a, lanes, begin + kPagedTile);
-      find_parts(a.layout, next, at[now ^ 1]);
-    }
-    Path::tile(a, lanes, tile, shape, at[now], at[now ^ 1], w);
-    tile = next;
+  for (; begin < end; begin += kPagedTile) {
+    const Tile tile = place_tile(a, lanes.first_position, lanes.last_position, begin);
+    TileAddresses at;
+    Ahead ahead;
+    find_parts(a.layout, tile, at);
+    find_values(tile, at, ahead);
+    find_next(a, lanes, begin, limit, ahead);
+    Path::tile(a, lanes, tile, shape, at, ahead, w);
   }
 }
 
@@ -394,7 +468,7 @@ void with_path(const PagedAttention& a, int num, Work work) {
     case KvFormat::kF32:
       return work(Fp32Path{});
     case KvFormat::kInt8:
-      return num <= kFew ? work(Int8FewPath{}) : work(Int8ManyPath{});
+      return work(Int8Path{});
     case KvFormat::kBF16:
       break;
   }
@@ -416,7 +490,7 @@ void forward(const PagedAttention& a, int64_t first, int num, float* scratch) no
     int64_t begin = first_key(a, lanes.first_position) / kPagedTile * kPagedTile;
     while (begin < end) {
       const int64_t border = (begin / kKvSplit + 1) * kKvSplit, to = border < end ? border : end;
-      sum_keys<decltype(path)>(a, lanes, shape, begin, to, w);
+      sum_keys<decltype(path)>(a, lanes, shape, begin, to, end, w);
       join_state(num, shape.Cp, w.o_LC, w.max_L, reduce_sums(num, w), total);
       begin = to;
     }
@@ -434,7 +508,8 @@ void split(const PagedAttention& a, int64_t first, int num, int64_t index, float
   const int64_t from = index * kKvSplit, to = from + kKvSplit, last = lanes.last_position + 1;
   with_path(a, num, [&](auto path) {
     path.pack(a, lanes, shape, w);
-    sum_keys<decltype(path)>(a, lanes, shape, from > seen ? from : seen, to < last ? to : last, w);
+    const int64_t end = to < last ? to : last;
+    sum_keys<decltype(path)>(a, lanes, shape, from > seen ? from : seen, end, end, w);
   });
   __builtin_memcpy(result.o_LC, w.o_LC, sizeof(float) * static_cast<size_t>(num * shape.Cp));
   __builtin_memcpy(result.max_L, w.max_L, sizeof(float) * static_cast<size_t>(num));
@@ -517,11 +592,13 @@ template <class T>
 void write_int8(const KvLayout& layout, const KvRow& row, const T* k, const T* v) {
   const int C = layout.head_dim, Cp = layout.padded_dim();
   const Int8Scale k_scale = int8_scale(k, C), v_scale = int8_scale(v, C);
-  char* values = row.block + layout.half_bytes() + row.slot * Cp;
+  char* values = row.block + layout.half_bytes() + row.slot / 4 * 4 * Cp + row.slot % 4;
+  const auto byte = [C](const T* x, int c, float inverse) {
+    return static_cast<char>(c < C ? nearest(static_cast<float>(x[c]) * inverse) + 128 : 128);
+  };
   for (int c = 0; c < Cp; ++c) {
-    const int32_t x = c < C ? nearest(static_cast<float>(k[c]) * k_scale.inverse) : 0;
-    key_at(layout, row.block, row.slot, c, 4)[c % 4] = static_cast<char>(x + 128);
-    values[c] = static_cast<char>(c < C ? nearest(static_cast<float>(v[c]) * v_scale.inverse) : 0);
+    key_at(layout, row.block, row.slot, c, 4)[c % 4] = byte(k, c, k_scale.inverse);
+    values[4 * c] = byte(v, c, v_scale.inverse);
   }
   float* scales = reinterpret_cast<float*>(row.block + 2 * layout.half_bytes()) + row.slot;
   scales[0] = k_scale.scale;

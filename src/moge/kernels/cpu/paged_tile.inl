@@ -73,10 +73,11 @@ struct Tile {
   int slot[kGroupsOfTile];  ///< of the group's first key in its page
 };
 
-inline Tile place_tile(const PagedAttention& a, const Lanes& lanes, int64_t begin) {
+/// For lanes at positions [first, last].
+inline Tile place_tile(const PagedAttention& a, int64_t first, int64_t last, int64_t begin) {
   Tile tile{.begin = begin, .block = {}, .slot = {}};
-  const int64_t seen = first_key(a, lanes.first_position) - begin;
-  const int64_t left = lanes.last_position + 1 - begin;
+  const int64_t seen = first_key(a, first) - begin;
+  const int64_t left = last + 1 - begin;
   tile.first = seen > 0 ? static_cast<int>(seen / kPageGroup) : 0;
   tile.num_keys = left < kPagedTile ? static_cast<int>(left) : kPagedTile;
   tile.end = (tile.num_keys + kPageGroup - 1) / kPageGroup;
@@ -97,7 +98,7 @@ struct TileAddresses {
 };
 
 inline void find_parts(const KvLayout& layout, const Tile& tile, TileAddresses& at) {
-  const int words_of_values = layout.format == KvFormat::kBF16 ? 2 : 1;  // positions of a step
+  const int words_of_values = 4 / layout.element_bytes();  // positions of a step
   at.key_step_bytes = int64_t{4} * layout.page_tokens;
   at.value_step_bytes = int64_t{layout.padded_dim()} * layout.element_bytes() * words_of_values;
   for (int g = tile.first; g < tile.end; ++g) {
@@ -106,6 +107,34 @@ inline void find_parts(const KvLayout& layout, const Tile& tile, TileAddresses& 
     at.scales[g] = reinterpret_cast<const float*>(values + layout.half_bytes()) + tile.slot[g];
     for (int v = 0; v < kVectorsOfGroup; ++v)
       at.keys[g * kVectorsOfGroup + v] = tile.block[g] + 4 * (tile.slot[g] + v * kLanes);
+  }
+}
+
+/// What is fetched while a tile is computed: its values during the scores, the next tile's keys
+/// during the softmax and the products with the values.
+struct Ahead {
+  Fetch values, keys;
+  uint32_t lines = 0;  ///< of either; 0: there is no next tile
+
+  Fetch* next_keys() { return lines > 0 ? &keys : nullptr; }
+};
+
+inline void find_values(const Tile& tile, const TileAddresses& at, Ahead& ahead) {
+  for (int g = 0; g < kGroupsOfTile; ++g)
+    ahead.values.part[g] = at.values[g < tile.first ? tile.first : g < tile.end ? g : tile.end - 1];
+}
+
+/// Of each group an equal share of its page's keys, and its scales.
+inline void find_keys(const KvLayout& layout, const Tile& next, Ahead& ahead) {
+  const int64_t key_bytes = int64_t{layout.padded_dim()} * layout.element_bytes();
+  ahead.lines = static_cast<uint32_t>(kPagedTile * key_bytes / 64);
+  for (int g = 0; g < kGroupsOfTile; ++g) {
+    const int of = g < next.first ? next.first : g < next.end ? g : next.end - 1;
+    ahead.keys.part[g] = next.block[of] + next.slot[of] * key_bytes;
+    if (layout.format != KvFormat::kInt8) continue;
+    const char* scales = next.block[of] + 2 * layout.half_bytes() + 4 * next.slot[of];
+    __builtin_prefetch(scales);
+    __builtin_prefetch(scales + 4 * layout.page_tokens);
   }
 }
 
@@ -132,17 +161,20 @@ struct Scratch {
         factor_L(parts.take(kPagedLanes)),
         scale_L(parts.take(kPagedLanes)),
         correction_L(parts.take(kPagedLanes)),
+        p_scale_L(parts.take(kPagedLanes)),
+        p_correction_L(parts.take(kPagedLanes)),
         keys_CK(parts.take(Cp * kPagedTile)),
         values_KC(parts.take(kPagedTile * Cp)) {}
   float* q_LW;   ///< queries as the keys' product wants them, Cp words a lane at most
   float* s_LK;   ///< scores, then probabilities
-  float* p_LK2;  ///< the same as pairs of bf16, where values are taken so
+  float* p_LK2;  ///< the same as pairs of bf16 or as int16, where values are taken so
   float* o_LC;
   float* total;
   float* sums_LV;  ///< sums of probabilities, one vector a lane
   float *max_L, *factor_L;
-  float* scale_L;       ///< of a lane's scores, to units of log2
-  float* correction_L;  ///< int32 bits (paged_dot.inl)
+  float* scale_L;                     ///< of a lane's scores, to units of log2
+  float* correction_L;                ///< int32 bits (paged_dot.inl)
+  float *p_scale_L, *p_correction_L;  ///< the same of int16 probabilities
   float *keys_CK, *values_KC;
 };
 
@@ -169,6 +201,22 @@ inline float max_lanes(Vec v) {
   for (int width = kLanes / 2; width > 0; width /= 2) {
     const VecI index = *reinterpret_cast<const VecI*>(kIota.lane) ^ width;
     v = max(v, __builtin_shuffle(v, index));
+  }
+  return v[0];
+#endif
+}
+
+/// Sum of the lanes; exact modulo 2^32.
+inline int32_t sum_lanes(VecI v) {
+#if defined(__clang__) || MOGE_VECTOR_BYTES == 4
+  int32_t sum = 0;
+  for (int i = 0; i < kLanes; ++i) sum += v[i];
+  return sum;
+#else
+#pragma GCC unroll 4
+  for (int width = kLanes / 2; width > 0; width /= 2) {
+    const VecI index = *reinterpret_cast<const VecI*>(kIota.lane) ^ width;
+    v += __builtin_shuffle(v, index);
   }
   return v[0];
 #endif

@@ -24,7 +24,7 @@ inline double kv_element(const kernels::KvLayout& layout, const char* half, int6
     std::memcpy(&x, half + 2 * index, 2);
     return static_cast<double>(static_cast<float>(x));
   }
-  return static_cast<double>(static_cast<int8_t>(half[index]));
+  return static_cast<double>(static_cast<uint8_t>(half[index])) - 128.0;
 }
 
 inline double kv_scale(const kernels::KvLayout& layout, const char* block, int slot, bool value) {
@@ -38,18 +38,13 @@ inline double kv_scale(const kernels::KvLayout& layout, const char* block, int s
 inline double kv_key(const kernels::KvLayout& layout, const char* block, int slot, int c) {
   const int k = 4 / layout.element_bytes();
   const int64_t index = (int64_t{c / k} * layout.page_tokens + slot) * k + c % k;
-  if (layout.format == kernels::KvFormat::kInt8)
-    return (static_cast<double>(static_cast<uint8_t>(block[index])) - 128.0) *
-           kv_scale(layout, block, slot, false);
-  return kv_element(layout, block, index);
+  return kv_element(layout, block, index) * kv_scale(layout, block, slot, false);
 }
 
-/// Channel c of the value in `slot`: bf16 in pairs of positions, else row by row.
+/// Channel c of the value in `slot`: word [slot / k][c], k positions a word.
 inline double kv_value(const kernels::KvLayout& layout, const char* block, int slot, int c) {
-  const int64_t Cp = layout.padded_dim();
-  const int64_t index = layout.format == kernels::KvFormat::kBF16
-                            ? (slot / 2 * Cp + c) * 2 + slot % 2
-                            : slot * Cp + c;
+  const int k = 4 / layout.element_bytes();
+  const int64_t index = (int64_t{slot / k} * layout.padded_dim() + c) * k + slot % k;
   return kv_element(layout, block + layout.half_bytes(), index) *
          kv_scale(layout, block, slot, true);
 }
@@ -57,6 +52,7 @@ inline double kv_value(const kernels::KvLayout& layout, const char* block, int s
 /// What a test compares with: the output, and what its rounding errors are measured by.
 struct PagedRow {
   std::vector<double> out_C, norm_C;  ///< norm = sum of probability * |value|
+  double value_norm = 0;              ///< int8: sum of probability * 127 * the value's scale
   double score_norm = 0;              ///< largest scale * sum of |q| |k|
   double key_norm = 0;                ///< largest scale * sum of |k|
 };
@@ -88,13 +84,15 @@ inline PagedRow paged_attention(const kernels::PagedAttention& a, int64_t row, c
     result.key_norm = std::max(result.key_norm, key_norm * scale);
   }
   for (double& x : p) sum += x = std::exp(x - largest);
-  for (int64_t key = first; key <= position; ++key)
+  for (int64_t key = first; key <= position; ++key) {
+    const double weight = p[static_cast<size_t>(key - first)] / sum;
+    result.value_norm += weight * 127 * kv_scale(layout, block(key), slot(key), true);
     for (int c = 0; c < C; ++c) {
-      const double v =
-          kv_value(layout, block(key), slot(key), c) * p[static_cast<size_t>(key - first)] / sum;
+      const double v = kv_value(layout, block(key), slot(key), c) * weight;
       result.out_C[static_cast<size_t>(c)] += v;
       result.norm_C[static_cast<size_t>(c)] += std::fabs(v);
     }
+  }
   return result;
 }
 
