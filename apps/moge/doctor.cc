@@ -21,7 +21,7 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 struct DoctorOptions {
-  std::string model, dtype = "auto";
+  std::string model, format = "auto";
   int64_t context = 1024;
 
   void visit(FieldList& v) {
@@ -30,7 +30,9 @@ struct DoctorOptions {
       "exceed, of one sequence: prefill = arithmetic peak / operations of a token; decode = read "
       "bandwidth / bytes of active weights and KV cache (more only out of the processor's cache)")
         .positional();
-    v("dtype", dtype, "of the model's weights and KV cache").one_of({"auto", "bf16", "fp32"});
+    v("format", format, "of the model's weights; the KV cache is fp32 with fp32, else bf16")
+        .one_of({"auto", "bf16", "fp32", "w8a8", "w4a8"})
+        .also("dtype");
     v("context", context, "tokens in the KV cache, at most the model's context").at_least(1);
   }
 };
@@ -87,18 +89,35 @@ Json peak_json(const ComputePeaks& peaks) {
           {"int8_gops", rounded(peaks.int8_gops)}};
 }
 
+/// "auto": as the model is stored.
+std::string format_of(const DoctorOptions& options, const ModelSource& source) {
+  if (options.format != "auto") return options.format;
+  const QuantScheme scheme = source.quantization.scheme;
+  if (scheme != QuantScheme::kNone) return name_of(scheme);
+  return source.stored == DType::kF32 ? "fp32" : "bf16";
+}
+
+plan::WeightBytes weights_of(const std::string& format) {
+  return format == "w8a8"   ? plan::WeightBytes::kW8A8
+         : format == "w4a8" ? plan::WeightBytes::kW4A8
+         : format == "fp32" ? plan::WeightBytes::kFp32
+                            : plan::WeightBytes::kBf16;
+}
+
 Json fit_json(const DoctorOptions& options, const ModelSource& source, double read_gb_s,
               const ComputePeaks& peaks) {
-  const bool fp32 =
-      options.dtype == "fp32" || (options.dtype == "auto" && source.stored == DType::kF32);
-  const double gflops = fp32 ? peaks.fp32_gflops : peaks.bf16_gflops;
+  const std::string format = format_of(options, source);
+  const plan::WeightBytes weights = weights_of(format);
+  const double gflops = plan::is_quantized(weights)           ? peaks.int8_gops
+                        : weights == plan::WeightBytes::kFp32 ? peaks.fp32_gflops
+                                                              : peaks.bf16_gflops;
   const plan::Fit fit =
-      plan::fit(source.config, fp32 ? plan::WeightBytes::kFp32 : plan::WeightBytes::kBf16,
-                std::min(options.context, source.config.max_position),
+      plan::fit(source.config, weights, std::min(options.context, source.config.max_position),
                 {.memory_bytes = memory_available(),
                  .read_bytes_s = read_gb_s * 1e9,
                  .operations_s = gflops * 1e9});
-  return {{"weight_bytes", fit.weight_bytes},
+  return {{"format", format},
+          {"weight_bytes", fit.weight_bytes},
           {"kv_bytes_per_token", fit.kv_bytes_per_token},
           {"fits", fit.fits},
           {"predicted",

@@ -13,6 +13,7 @@
 #include "moge/model/load.h"
 #include "moge/model/record.h"
 #include "moge/model/safetensors.h"
+#include "moge/plan/limits.h"
 #include "moge/plan/parameters.h"
 
 namespace moge {
@@ -120,6 +121,8 @@ Json describe(const ModelSource& source) {
           {"memory_bytes",
            {{"fp32", 4 * total},
             {"bf16", 2 * total},
+            {"w8a8", plan::inference_weight_bytes(c, plan::WeightBytes::kW8A8)},
+            {"w4a8", plan::inference_weight_bytes(c, plan::WeightBytes::kW4A8)},
             {"training_fp32", 16 * total},
             {"training_bf16", 18 * total}}},
           {"kv_bytes_per_token",

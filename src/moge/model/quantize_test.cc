@@ -13,6 +13,7 @@
 #include "moge/core/test_errors.h"
 #include "moge/model/safetensors.h"
 #include "moge/model/source.h"
+#include "moge/plan/limits.h"
 #include "moge/quant/round.h"
 
 namespace moge {
@@ -79,6 +80,17 @@ class Quantize : public ::testing::Test {
   ModelConfig config_;
   Checkpoint opened_;
 };
+
+TEST_F(Quantize, TakesTheMemoryThatTheFormulaSays) {
+  for (const auto& [scheme, format] : {std::pair{QuantScheme::kW8A8, plan::WeightBytes::kW8A8},
+                                       std::pair{QuantScheme::kW4A8, plan::WeightBytes::kW4A8}}) {
+    const auto taken = load(original(), {.scheme = scheme}).weight_bytes();
+    const int64_t formula = plan::inference_weight_bytes(config_, format);
+    EXPECT_GE(taken, formula);
+    // Blocks begin at multiples of 64 bytes, and routers of 16 experts fill a panel of floats.
+    EXPECT_LE(taken, formula + 2 * 64 * 16 + 2 * 2 * 48 * config_.hidden_size);
+  }
+}
 
 TEST_F(Quantize, ValuesAreThoseOfRoundingToNearest) {
   const ModelSource source = original();

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <cstring>
 
 #include "moge/core/rng.h"
 #include "moge/model/source.h"
@@ -92,11 +93,9 @@ class FastSource final : public InitialSource {
     std::fill_n(scales, end - begin, range() / kDeviation);
     for (int64_t row = begin; row < end; ++row)
       for (int64_t w = 0; w < words; ++w) {
-        const uint64_t eight = bits.at(row * words + w);
-        for (int64_t i = 8 * w; i < std::min(k, 8 * w + 8); ++i) {
-          const auto q = static_cast<int8_t>(eight >> (8 * (i % 8)));
-          values[(row - begin) * k + i] = q == -128 ? 0 : q;
-        }
+        const uint64_t eight = without_lowest(bits.at(row * words + w));
+        std::memcpy(values + (row - begin) * k + 8 * w, &eight,
+                    static_cast<size_t>(std::min<int64_t>(8, k - 8 * w)));
       }
   }
   void read_w4(const CheckpointPart& part, int64_t begin, int64_t end, uint32_t* words,
@@ -118,6 +117,11 @@ class FastSource final : public InitialSource {
 
  private:
   float range() const { return static_cast<float>(config().initializer_range); }
+  /// A byte of -128 becomes 0.
+  static uint64_t without_lowest(uint64_t x) {
+    constexpr uint64_t kLow = 0x7f7f7f7f7f7f7f7fu;
+    return x ^ (x & ~((x & kLow) + kLow) & ~kLow);
+  }
   /// A nibble of 0 (the value -8) becomes 8 (the value 0), so that the mean is 0.
   static uint64_t without_zero_nibbles(uint64_t x) {
     uint64_t any = x | (x >> 2);

@@ -19,15 +19,14 @@ int64_t kv_bytes_read(const ModelConfig& c, int64_t element_bytes, int64_t conte
 }  // namespace
 
 int64_t inference_weight_bytes(const ModelConfig& config, WeightBytes format) {
-  const int64_t tied = config.tied_embeddings ? config.vocab_size * config.hidden_size : 0;
-  const ParameterCount count = total_parameters(config);
-  return weight_bytes({count.matrices + tied, count.vectors}, format);
+  return packed_weight_bytes(config, format, config.moe.num_experts) +
+         config.vocab_size * config.hidden_size * element_bytes(format);
 }
 
 int64_t decode_bytes(const ModelConfig& config, WeightBytes format, int64_t context) {
-  const ParameterCount read{matrix_params_per_token(config) + config.hidden_size,
-                            active_parameters(config).vectors};
-  return weight_bytes(read, format) + kv_bytes_read(config, element_bytes(format), context);
+  return packed_weight_bytes(config, format, config.moe.top_k) +
+         config.hidden_size * element_bytes(format) +
+         kv_bytes_read(config, element_bytes(format), context);
 }
 
 double prefill_flops_per_token(const ModelConfig& config, int64_t context) {

@@ -25,6 +25,23 @@ TEST(Limits, OfPanguProMoe) {
   EXPECT_NEAR(f.prefill_tok_s, 2e12 / operations, 1e-3 * f.prefill_tok_s);
 }
 
+TEST(Limits, QuantizedFormatsTakeAQuarterAndAnEighth) {
+  const ModelConfig c = preset_config("olmoe-1b-7b");
+  const auto bytes = [&](WeightBytes format) {
+    return static_cast<double>(inference_weight_bytes(c, format));
+  };
+  // Embedding and routers stay bf16; scales: 4 bytes of K, 2 of 128 values.
+  const double rows = 50'304.0 * 2048, routers = 16 * 64.0 * 2048;
+  const double quantized = (bytes(WeightBytes::kBf16) - 16 * 4 * 8192) / 2 - rows - routers;
+  EXPECT_NEAR(bytes(WeightBytes::kW8A8), quantized + 2 * (rows + routers), 0.004 * quantized);
+  EXPECT_NEAR(bytes(WeightBytes::kW4A8), quantized * (0.5 + 2.0 / 128) + 2 * (rows + routers),
+              0.001 * quantized);
+  const MachineLimits machine{.read_bytes_s = 1e9};
+  EXPECT_NEAR(fit(c, WeightBytes::kBf16, 1, machine).decode_tok_s /
+                  fit(c, WeightBytes::kW8A8, 1, machine).decode_tok_s,
+              0.5, 0.01);
+}
+
 TEST(Limits, FitsToTheByte) {
   const ModelConfig c = preset_config("tiny");
   const int64_t need =

@@ -57,6 +57,41 @@ int64_t weight_bytes(const ParameterCount& count, WeightBytes format) {
   return count.matrices * element_bytes(format) + count.vectors * 4;
 }
 
+namespace {
+/// One quantized matrix of n output channels.
+int64_t quantized_bytes(WeightBytes format, int64_t n, int64_t k) {
+  constexpr int64_t kChannels = 32, kInputs = 4, kGroup = 128;
+  const int64_t panels = k == 0 ? 0 : (n + kChannels - 1) / kChannels;
+  const int64_t values = (k + kInputs - 1) / kInputs * kInputs * kChannels;
+  if (format == WeightBytes::kW8A8) return panels * (values + kChannels * 4);
+  return panels * (values / 2 + (k + kGroup - 1) / kGroup * kChannels * 2);
+}
+}  // namespace
+
+int64_t packed_weight_bytes(const ModelConfig& c, WeightBytes format, int64_t experts) {
+  ParameterCount floats = model_parameters(c, experts);
+  floats.matrices -= c.tied_embeddings ? 0 : c.vocab_size * c.hidden_size;
+  if (!is_quantized(format)) return weight_bytes(floats, format);
+  const int64_t D = c.hidden_size;
+  int64_t bytes = 0;
+  const auto quantize = [&](int64_t n, int64_t k, int64_t count = 1) {
+    bytes += count * quantized_bytes(format, n, k);
+    floats.matrices -= count * n * k;
+  };
+  for (const LayerConfig& layer : c.layers) {
+    quantize(c.qkv_width(), D);
+    quantize(D, c.q_width());
+    const int64_t width = layer.moe ? c.moe.shared_width : c.dense_width;
+    quantize(2 * width, D);
+    quantize(D, width);
+    if (!layer.moe) continue;
+    quantize(2 * c.moe.expert_width, D, experts);
+    quantize(D, c.moe.expert_width, experts);
+  }
+  quantize(c.vocab_size, D);
+  return bytes + weight_bytes(floats, format);
+}
+
 int64_t training_state_bytes(const ParameterCount& count, WeightBytes format) {
   return count.sum() * (format == WeightBytes::kFp32 ? 16 : 18);
 }

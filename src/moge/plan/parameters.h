@@ -25,11 +25,18 @@ ParameterCount layer_parameters(const ModelConfig& config, int64_t layer, int64_
 ParameterCount total_parameters(const ModelConfig& config);
 ParameterCount active_parameters(const ModelConfig& config);  ///< that one token uses
 
-enum class WeightBytes : uint8_t { kFp32, kBf16 };
+enum class WeightBytes : uint8_t { kFp32, kBf16, kW8A8, kW4A8 };
+constexpr bool is_quantized(WeightBytes format) { return format >= WeightBytes::kW8A8; }
+/// Of activations, keys and values; and of weights that are floats.
 constexpr int64_t element_bytes(WeightBytes format) { return format == WeightBytes::kFp32 ? 4 : 2; }
 
-/// Weights of `count` parameters in memory.
+/// Weights of `count` parameters in memory, all floats.
 int64_t weight_bytes(const ParameterCount& count, WeightBytes format);
+
+/// A model's weights without the embedding's rows, `experts` of each layer's routed ones, ready to
+/// answer. Quantized formats have one fp32 scale per output channel (8 bits) or one bf16 scale per
+/// channel and 128 inputs (4 bits), in panels of 32 channels; routers stay bf16.
+int64_t packed_weight_bytes(const ModelConfig& config, WeightBytes format, int64_t experts);
 
 /// Weights, gradients and both moments of AdamW: 16 bytes a parameter in fp32; in bf16 masters,
 /// gradients and moments are fp32 and every parameter has a bf16 copy: 18.
