@@ -18,6 +18,7 @@ namespace {
 
 struct BenchServeOptions {
   std::string url = "http://127.0.0.1:8080", model, endpoint = "/v1/completions", api_key, dataset;
+  std::string extra_body = "{}";
   std::string request_rate = "inf", ramp_up_strategy = "none";
   double burstiness = 1, temperature = 0, ramp_up_start_rps = 1, ramp_up_end_rps = 10;
   int64_t num_prompts = 1000, max_concurrency = 0, input_len = 1024, output_len = 128;
@@ -46,6 +47,7 @@ struct BenchServeOptions {
         .also("dataset-path");
     v("temperature", temperature, "of every request").at_least(0);
     v("ignore-eos", ignore_eos, "every answer has its full length");
+    v("extra-body", extra_body, "JSON object of further fields of every request").called("JSON");
     v("metric-percentiles", percentiles, "percentiles to report");
     v("request-timeout", timeout_s, "seconds for one request").at_least(0.1);
   }
@@ -97,7 +99,13 @@ std::vector<Prompt> read_prompts(const BenchServeOptions& options) {
   return prompts;
 }
 
-std::string body_of(const Prompt& prompt, const BenchServeOptions& options) {
+Json parse_extra_body(const std::string& text) {
+  Json extra = Json::parse(text, nullptr, /*allow_exceptions=*/false);
+  if (!extra.is_object()) throw UsageError("--extra-body is not a JSON object");
+  return extra;
+}
+
+std::string body_of(const Prompt& prompt, const BenchServeOptions& options, const Json& extra) {
   Json body = {{"stream", true},
                {"stream_options", {{"include_usage", true}}},
                {"max_tokens", prompt.output_tokens},
@@ -109,6 +117,7 @@ std::string body_of(const Prompt& prompt, const BenchServeOptions& options) {
   } else {
     body["messages"] = {{{"role", "user"}, {"content", prompt.prompt}}};
   }
+  body.update(extra);
   return body.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
@@ -132,12 +141,13 @@ std::vector<serve::LoadItem> make_items(const BenchServeOptions& options, uint64
   const std::vector<double> times = serve::arrival_times(options.num_prompts, arrivals);
   const std::vector<Prompt> dataset =
       options.dataset.empty() ? std::vector<Prompt>{} : read_prompts(options);
+  const Json extra = parse_extra_body(options.extra_body);
   std::mt19937_64 random(seed);
   std::vector<serve::LoadItem> items;
   for (size_t i = 0; i < times.size(); ++i) {
     const Prompt prompt =
         dataset.empty() ? random_prompt(random, options) : dataset[i % dataset.size()];
-    items.push_back({.body = body_of(prompt, options),
+    items.push_back({.body = body_of(prompt, options, extra),
                      .input_tokens = prompt.input_tokens,
                      .send_at = times[i]});
   }

@@ -1,6 +1,6 @@
 # Shared by the scripts of this folder: Python environments, a scratch folder, a server to talk to.
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
-moge=$PWD/build/release/moge
+moge=${MOGE:-$PWD/build/release/moge}
 scratch=$(mktemp -d)
 server=
 stop_server() {

@@ -16,7 +16,8 @@ struct Counters {
   std::atomic<int64_t> steps{0}, finished{0}, preemptions{0};
   std::atomic<int64_t> prefix_queries{0}, prefix_hits{0};
   std::atomic<int64_t> drafted_tokens{0}, accepted_tokens{0};
-  std::atomic<int64_t> prompt_ns{0}, decode_ns{0}, step_rows{0};
+  std::atomic<int64_t> prompt_ns{0}, decode_ns{0}, model_ns{0}, observer_ns{0};
+  std::atomic<int64_t> step_rows{0};
   std::array<std::atomic<int64_t>, 17> steps_by_rows{};
 
   static void add(std::atomic<int64_t>& counter, int64_t count) {
@@ -43,6 +44,8 @@ struct Counters {
                       .accepted_tokens = get(accepted_tokens),
                       .prompt_s = static_cast<double>(get(prompt_ns)) * 1e-9,
                       .decode_s = static_cast<double>(get(decode_ns)) * 1e-9,
+                      .model_s = static_cast<double>(get(model_ns)) * 1e-9,
+                      .observer_s = static_cast<double>(get(observer_ns)) * 1e-9,
                       .step_rows = get(step_rows)};
     for (size_t i = 0; i < stats.steps_by_rows.size(); ++i)
       stats.steps_by_rows[i] = get(steps_by_rows[i]);

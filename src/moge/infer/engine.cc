@@ -257,8 +257,15 @@ void Engine::State::compute() {
                       .wants_plain_topk = s->request.want_experts});
   }
   if (slices.empty()) return;
+  const auto start = Clock::now();
   runner.step(slices);
+  const auto computed = Clock::now();
   if (options.observer) options.observer->on_step(runner, num_rows(slices));
+  const auto nanoseconds = [](Clock::duration d) {
+    return std::chrono::duration_cast<std::chrono::nanoseconds>(d).count();
+  };
+  Counters::add(counters.model_ns, nanoseconds(computed - start));
+  Counters::add(counters.observer_ns, nanoseconds(Clock::now() - computed));
   int64_t row = 0, logits = 0;
   for (auto& s : scheduler.running()) {
     if (s->rows == 0) continue;

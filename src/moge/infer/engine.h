@@ -100,6 +100,7 @@ struct EngineStats {
   int64_t prefix_queries = 0, prefix_hits = 0;      ///< prompt tokens looked up, found
   int64_t drafted_tokens = 0, accepted_tokens = 0;  ///< of speculation
   double prompt_s = 0, decode_s = 0;                ///< time of steps with and without prompt rows
+  double model_s = 0, observer_s = 0;               ///< of them in the model, in the observer
   int64_t step_rows = 0;                            ///< of all steps
   std::array<int64_t, 17> steps_by_rows{};          ///< up to 1, 2, 4, ... rows; the last: more
 };

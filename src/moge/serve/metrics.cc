@@ -118,6 +118,16 @@ void write_vllm(std::string& out, const infer::EngineStats& stats, const Metrics
   write_steps(out, stats, labels);
 }
 
+/// What the engine adds to the model: all steps' time without the two others.
+void write_engine(std::string& out, const infer::EngineStats& stats, std::string_view labels) {
+  write_one(out, "moge:step_seconds_total", "counter", "Time of steps.", labels,
+            stats.prompt_s + stats.decode_s);
+  write_one(out, "moge:model_seconds_total", "counter", "Time of steps in the model.", labels,
+            stats.model_s);
+  write_one(out, "moge:expert_recorder_seconds_total", "counter",
+            "Time of steps in counting what experts do.", labels, stats.observer_s);
+}
+
 void write_llama(std::string& out, const infer::EngineStats& stats) {
   const auto one = [&](const char* name, const char* type, const char* help, int64_t value) {
     write_one(out, name, type, help, {}, static_cast<double>(value));
@@ -173,6 +183,7 @@ std::string metrics_text(const Service& service) {
   write_vllm(out, stats, *service.metrics, labels);
   write_llama(out, stats);
   if (service.experts) write_expert_metrics(out, *service.experts, labels);
+  write_engine(out, stats, labels);
   write_one(out, "vllm:cache_config_info", "gauge", "The KV cache.",
             fmt::format("{},num_pages=\"{}\",max_model_len=\"{}\"", labels, stats.pages_total,
                         service.engine.max_model_len()),

@@ -63,6 +63,9 @@ TEST_F(Server, HistogramsCountRequestsAndSteps) {
   has("vllm:iteration_tokens_total_count", "", std::to_string(stats.steps).c_str());
   has("vllm:iteration_tokens_total_sum", "", std::to_string(stats.step_rows).c_str());
   EXPECT_GE(stats.step_rows, 4 + 2 * 2);
+  EXPECT_GT(stats.model_s, 0);
+  EXPECT_GT(stats.observer_s, 0);
+  EXPECT_LE(stats.model_s + stats.observer_s, stats.prompt_s + stats.decode_s);
 }
 
 }  // namespace
