@@ -39,8 +39,8 @@ struct BenchModelOptions {
         .one_of({"bf16", "fp32", "int8"})
         .also("kv-cache-dtype");
     v("reps", reps, "repetitions, of which the median counts").at_least(1);
-    v("profile", profile, "also a table of where each row's time goes, by op");
-    v("trace", trace, "with --profile: Chrome trace of the last row's last repetition")
+    v("profile", profile, "also a table of where each row's time goes, by op, and a Chrome trace");
+    v("trace", trace, "of the last row's last repetition; with --profile: moge-trace.json")
         .called("FILE");
     v("num-layers", num_layers, "of a preset: so many of its layers; 0: all").at_least(0);
   }
@@ -166,6 +166,7 @@ void bench_model(BenchModelOptions& options, Run& run) {
   const int64_t load_peak = peak_resident_bytes();
   choose_tiling(run, loaded.model.weights, std::max<int64_t>(options.pp, 512), options.tiling);
   if (!options.trace.empty()) options.profile = true;
+  if (options.profile && options.trace.empty()) options.trace = "moge-trace.json";
   const auto profiler = options.profile ? std::make_unique<Profiler>() : nullptr;
   const ProfileScope profile_scope(profiler.get());
   Json profile = Json::array();
@@ -199,7 +200,10 @@ void bench_model(BenchModelOptions& options, Run& run) {
   const auto fractions = [&](Json Result::*part) -> Json {
     return {{"pp", first(p.*part)}, {"tg", first(t.*part)}, {"batched", b.*part}};
   };
-  if (!options.trace.empty()) write_file(options.trace, profiler->chrome_trace());
+  if (profiler) {
+    write_file(options.trace, profiler->chrome_trace());
+    run.note(fmt::format("the last row's trace is in {}", options.trace));
+  }
   Json result = {{"model", source.name},
                  {"format", format_name(load)},
                  {"layers", source.config.num_layers()},

@@ -54,14 +54,14 @@ Weight Weight::grouped(const Tensor& w_ENK) {
 
 void linear_forward(const Context& context, const Tensor& x_RK, const Weight& w_ENK, Groups groups,
                     const Tensor& bias_N, const Tensor& y_RN, LinearOptions options) {
-  const OpTimer timer("linear", w_ENK.experts, w_ENK.n, w_ENK.k);
   constexpr const char* kOp = "linear_forward";
-  if (w_ENK.quantized()) {
+  if (w_ENK.quantized()) {  // two ops, each timed where it is
     const ArenaScope scope(context.scratch);
     const auto x_q = QuantizedRows::allocate(context.scratch, x_RK.dim(0), w_ENK.k);
     quantize_rows(context, x_RK, x_q);
     return linear_forward(context, x_q, options.token_of_R, w_ENK, groups, bias_N, y_RN, options);
   }
+  const OpTimer timer("linear", w_ENK.experts, w_ENK.n, w_ENK.k);
   const int64_t rows = routed_rows(kOp, x_RK, options.token_of_R);
   check_weight(kOp, w_ENK, x_RK);
   check(!w_ENK.paired, "[{}] a paired weight of floats is for expert_mlp only", kOp);
