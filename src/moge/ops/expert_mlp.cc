@@ -77,7 +77,7 @@ class QuantizedExperts {
   void make_scratch(Scratch* at, int64_t rows, int64_t k, const Weight&) const {
     new (at) GmmScratch(context_.scratch, context_.kernels.gmm, rows, k);
   }
-  void run(const Product& p, const GmmTask& task, const GmmTask* next, const Scratch& s) const {
+  void run(const Product& p, const GmmTask& task, const GmmTask* next, Scratch& s) const {
     run_task(context_.kernels.gmm, p, task, next, s);
   }
 
@@ -118,7 +118,7 @@ class FloatExperts {
   void make_scratch(Scratch* at, int64_t, int64_t k, const Weight& w) const {
     new (at) PackedScratch(context_.scratch, gemm_of(context_.kernels, w.dtype), k);
   }
-  void run(const Product& p, const GmmTask& task, const GmmTask* next, const Scratch& s) const {
+  void run(const Product& p, const GmmTask& task, const GmmTask* next, Scratch& s) const {
     run_task(p, task, next, s);
   }
 

@@ -21,7 +21,7 @@ namespace {
 // A worker's second-level cache (1 or 2 MiB) holds packed rows, the sums of a part of K that they
 // wait for, and the panels that are multiplied and fetched.
 constexpr int64_t kRowsFloats = 128 << 10;
-constexpr int64_t kSumsFloats = 64 << 10;
+constexpr int64_t kSumsFloats = 128 << 10;
 constexpr int64_t kPanelsFloats = 256 << 10;  // read again by the next rows
 constexpr int64_t kMaxTiles = 40;             // of packed rows
 constexpr int64_t kWholeTiles = 8;  // so many with all of K: reading weights again costs nothing
@@ -208,9 +208,22 @@ kernels::GemmNextRows rows_of(const PackedProduct& p, const Step& at) {
                   std::max<int64_t>(0, end - begin));
 }
 
+/// The rows of a step in scratch.a, unless they are there already.
+void pack_rows(const PackedProduct& p, const Step& at, PackedScratch& scratch) {
+  if (scratch.product == &p && scratch.expert == at.expert && scratch.segment == at.segment_begin &&
+      scratch.row_begin == at.row_begin && scratch.row_end == at.row_end)
+    return;
+  scratch.product = &p;
+  scratch.expert = at.expert, scratch.segment = at.segment_begin;
+  scratch.row_begin = at.row_begin, scratch.row_end = at.row_end;
+  p.plan.gemm->pack_a_rows(p.x.rows_at(at.row_begin, 0), p.x.stride, p.x.index_at(at.row_begin),
+                           static_cast<int>(at.row_end - at.row_begin),
+                           static_cast<int>(p.weight.k), &segment(p.plan, at.segment_begin),
+                           at.segment_end - at.segment_begin, scratch.a);
+}
+
 /// `next`: the step that follows, or null.
-void run_step(const PackedProduct& p, const Step& at, const Step* next,
-              const PackedScratch& scratch) {
+void run_step(const PackedProduct& p, const Step& at, const Step* next, PackedScratch& scratch) {
   const PackedPlan& plan = p.plan;
   const int64_t column = at.panel_begin * plan.width;
   const auto count = static_cast<size_t>(at.segment_end - at.segment_begin);
@@ -238,16 +251,14 @@ void run_step(const PackedProduct& p, const Step& at, const Step* next,
     block.next_b = panels_at(p, *next) +
                    int64_t{segment(plan, next->segment_begin).begin} * plan.gemm->panel_columns;
   }
-  plan.gemm->pack_a_rows(p.x.rows_at(at.row_begin, 0), p.x.stride, p.x.index_at(at.row_begin),
-                         block.rows, static_cast<int>(p.weight.k), segments.data(),
-                         block.num_segments, scratch.a);
+  pack_rows(p, at, scratch);
   plan.gemm->multiply(block);
 }
 
 }  // namespace
 
 void run_task(const PackedProduct& p, const GmmTask& task, const GmmTask* next,
-              const PackedScratch& scratch) {
+              PackedScratch& scratch) {
   const Steps steps(p.plan, task);
   Step at = steps[0];
   for (int64_t i = 0; i < steps.size(); ++i) {

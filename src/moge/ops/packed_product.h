@@ -42,9 +42,13 @@ struct PackedProduct {
 /// With the plan, whose arrays are in the context's scratch.
 PackedProduct plan_product(const Context& context, PackedProduct product);
 
-/// Memory of one worker for tasks of a product.
+/// Memory of one worker for tasks of products, and which rows are packed there: tasks of one expert
+/// follow each other.
 struct PackedScratch {
   float *a, *partials;
+  const PackedProduct* product = nullptr;
+  int32_t expert = 0, segment = 0;
+  int64_t row_begin = 0, row_end = 0;
 
   PackedScratch(Arena& arena, const kernels::GemmKernels& gemm, int64_t k);
   static size_t bytes(const kernels::GemmKernels& gemm, int64_t k);
@@ -53,7 +57,7 @@ struct PackedScratch {
 GmmCut cut_of(const Context& context, const PackedProduct& product);
 /// `next`: the task that probably follows, whose weights are fetched meanwhile; may be null.
 void run_task(const PackedProduct& product, const GmmTask& task, const GmmTask* next,
-              const PackedScratch& scratch);
+              PackedScratch& scratch);
 
 void run(const Context& context, const PackedProduct& product);
 /// Bounds for either dtype: of plan_product, and of run.
