@@ -27,7 +27,7 @@ struct GemmNextRows {
 
 struct GemmBlock {
   const void* a_packed;
-  bool a_by_columns;  ///< packed by pack_a_columns
+  bool a_by_columns;  ///< packed by pack_a_columns: a unit's rows are filled up to whole vectors
   const void* b_packed;
   int rows;
   int columns;  ///< of C

@@ -19,10 +19,9 @@ using kernels::kGemmSegmentUnits;
 namespace {
 
 // A worker that packs B for itself keeps it in half of its second-level cache (1 or 2 MiB a core)
-// while small blocks of A pass by. Where B is packed for all workers, a larger block of A stays and
-// B passes by, so that A is packed once whatever the number of columns.
+// while small blocks of A pass by. Where B is packed for all workers, a larger block of A stays
+// there and B passes by, so that A is packed once whatever the number of columns.
 constexpr int64_t kOwnPanelFloats = 128 << 10;
-constexpr int64_t kPassingPanelFloats = 64 << 10;
 constexpr int64_t kSharedPanelFloats = 2 << 20;  // of all workers at a time: 8 MiB
 constexpr int64_t kPassingRowsFloats = 16 << 10;
 constexpr int64_t kStayingRowsFloats = 64 << 10;
@@ -59,8 +58,8 @@ struct RowsPlan {
         (own ? kPassingRowsFloats : kStayingRowsFloats) / std::max<int64_t>(1, tile_floats),
         units > kGemmSegmentUnits ? kLongTiles : 1, kMaxTiles);
     panels = std::max<int64_t>(1, ceil_div(columns, gemm.panel_columns));
-    panels_per_block = fitting(own ? kOwnPanelFloats : kPassingPanelFloats);
-    panels_at_once = source == Panels::kShared ? fitting(kSharedPanelFloats) : panels;
+    panels_at_once = own ? panels : fitting(kSharedPanelFloats);
+    panels_per_block = own ? fitting(kOwnPanelFloats) : panels_at_once;
   }
   int64_t blocks() const { return ceil_div(panels, panels_per_block); }
   int64_t block_rows(const GemmKernels& gemm) const { return tiles * gemm.tile_rows; }
@@ -226,12 +225,15 @@ class RowsRun {
     gemm_.pack_a_rows(p_.a.rows_at(begin, 0), p_.a.stride, p_.a.index_at(begin), block.rows,
                       static_cast<int>(p_.depth()), segments_.data(), block.num_segments,
                       scratch.a);
+    // Panels that all workers packed stream from the cache that they share.
+    block.b_streams = plan_.source == Panels::kShared;
     const int step = static_cast<int>(plan_.panels_per_block) * gemm_.panel_columns;
     for (int column = task.column_begin; column < task.column_end; column += step) {
       block.columns = std::min(step, task.column_end - column);
       block.b_packed = b + int64_t{column - task.column_begin} * plan_.units;
       block.c = p_.c.at(begin, column);
       block.bias = p_.bias ? p_.bias + column : nullptr;
+      block.next_b = b;
       if (column + step >= task.column_end)  // the block of A that comes next, here or elsewhere
         block.next =
             p_.a.next(end, std::min<int64_t>(block.rows, offsets_.back() - end), 0, p_.depth());

@@ -17,6 +17,7 @@ namespace {
 constexpr int64_t kDepthUnits = kGemmSegmentUnits + kGemmSegmentUnits / 2;  // longest segment
 constexpr int64_t kDepthTiles = 19;  // of a packed block of A: 256 rows and some
 constexpr int64_t kDepthPanels = 4;  // of B beside it
+constexpr int64_t kUnitRows = 16;    // at most so many wide is a unit of a tile of packed A
 constexpr int64_t kMinTiles = 4;     // fewer do not pay for reading B again
 /// B that all workers share, at a time: 2 MiB, so that it is multiplied before it leaves the
 /// caches.
@@ -61,7 +62,7 @@ struct DepthScratch {
     b = arena.allocate<float>(b_floats(gemm));
   }
   static int64_t a_floats(const GemmKernels& gemm) {
-    return kDepthTiles * gemm.tile_rows * gemm.a_floats * kDepthUnits;
+    return kDepthTiles * round_up(gemm.tile_rows, kUnitRows) * gemm.a_floats * kDepthUnits;
   }
   static int64_t b_floats(const GemmKernels& gemm) {
     return kDepthPanels * gemm.panel_columns * kDepthUnits;

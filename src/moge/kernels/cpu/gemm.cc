@@ -134,7 +134,9 @@ constexpr int kRowStep = kA == Layout::kByRows ? kRowFloats<F> : 1;
 template <class F, Layout kA>
 constexpr int kUnitStep = kA == Layout::kByRows ? 1 : kUnitFloats<F>;
 template <Layout kA>
-constexpr int kFactorStep = kA == Layout::kByRows ? kGemmChunk : kTileRows;
+constexpr int kFactorStep = kA == Layout::kByRows ? kGemmChunk : kUnitRows;
+template <class F, Layout kA>
+constexpr int kChunkStep = kA == Layout::kByRows ? kChunkFloats<F> : kColumnChunkFloats<F>;
 
 template <class F, Layout kA, int kFactor, int kRows>
 inline __attribute__((always_inline)) void multiply_unit(const float* a, const float* b,
@@ -155,7 +157,7 @@ inline __attribute__((always_inline)) void sum_segment(const float* a, const flo
                                                        Sums<kRows>& sums) {
 #pragma GCC unroll 16
   for (int m = 0; m < kRows; ++m) sums[m][0] = sums[m][1] = Vec{};
-  for (int left = units; left > 0; left -= kGemmChunk, a += kChunkFloats<F>) {
+  for (int left = units; left > 0; left -= kGemmChunk, a += kChunkStep<F, kA>) {
     for (int i = 0; i < ahead_lines; ++i, ahead += 16)
       __builtin_prefetch(ahead, /*write=*/0, /*second level*/ 2);
     const int in_chunk = left < kGemmChunk ? left : kGemmChunk;
@@ -192,7 +194,7 @@ void multiply_tile(const float* a, const float* b, const GemmSegment* segments, 
   const int first_chunk = tile.block->segments[0].chunk;
   for (const GemmSegment* segment = segments; segment != segments + count; ++segment) {
     Sums<kRows> sums;
-    sum_segment<F, kA, kRows>(a + int64_t{segment->chunk - first_chunk} * kChunkFloats<F>,
+    sum_segment<F, kA, kRows>(a + int64_t{segment->chunk - first_chunk} * kChunkStep<F, kA>,
                               b + int64_t{segment->begin} * kPanel, segment->units, ahead,
                               tile.ahead_lines, sums);
     finish<kRows>(sums, *segment, tile);
@@ -238,6 +240,7 @@ void multiply_part(const GemmBlock& block, int tiles, int t, int m, int rows,
                    const PanelPart& part) {
   const int64_t element = block.c_is_bf16 ? 2 : 4;
   const int width = block.swiglu ? kHalf : kPanel, n = part.panel * width;
+  const int chunk_floats = block.a_by_columns ? kColumnChunkFloats<F> : kChunkFloats<F>;
   const int64_t partials = block.panel_partials ? int64_t{part.panel} * tiles + t : t;
   char* c = static_cast<char*>(block.c) + (m * block.c_stride + n) * element;
   const Tile tile = {.c = c,
@@ -249,7 +252,7 @@ void multiply_part(const GemmBlock& block, int tiles, int t, int m, int rows,
                      .ahead = part.ahead,
                      .ahead_lines = part.ahead_lines};
   choose_tile<F>(block.a_by_columns, rows)(
-      static_cast<const float*>(block.a_packed) + int64_t{t} * block.chunks * kChunkFloats<F>,
+      static_cast<const float*>(block.a_packed) + int64_t{t} * block.chunks * chunk_floats,
       static_cast<const float*>(block.b_packed) + int64_t{part.panel} * kPanel * block.units,
       part.segments, part.count, tile);
 }

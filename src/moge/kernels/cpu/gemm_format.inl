@@ -136,6 +136,7 @@ template <class F>
 struct UnitRows {
   const typename F::Source *first, *second;  ///< of a pair; null where K ends before it
 
+  UnitRows() = default;
   UnitRows(const typename F::Source* x, int64_t ld, const int32_t* index, int u, int k) {
     const int row = u * F::kUnit;
     const bool pair = F::kUnit > 1 && row + 1 < k;

@@ -16,13 +16,18 @@ constexpr int kTileRows =
     kLanes == 16 ? 14 : 6;  // two vectors a row and the sums fill the registers
 constexpr int kPanel = 2 * kLanes;
 
+/// Rows that a unit takes by columns: whole vectors, so that packing stores whole lines.
+constexpr int kUnitRows = (kTileRows + kLanes - 1) / kLanes * kLanes;
+
 /// Floats of a row (by rows), of a unit (by columns), and of a tile within one chunk of packed A.
 template <class F>
 constexpr int kRowFloats = kGemmChunk* F::kFactors;
 template <class F>
-constexpr int kUnitFloats = kTileRows* F::kFactors;
+constexpr int kUnitFloats = kUnitRows* F::kFactors;
 template <class F>
 constexpr int kChunkFloats = kTileRows* kRowFloats<F>;
+template <class F>
+constexpr int kColumnChunkFloats = kGemmChunk* kUnitFloats<F>;
 
 /// One step of a transposition: swaps the blocks of `kStep` lanes off the diagonal of a and b.
 template <int kStep, size_t... kLane>
@@ -112,14 +117,13 @@ void pack_a_rows(const void* x, int64_t ld, const int32_t* index, int rows, int 
     }
 }
 
-/// One unit of the rows [m0, m1) of a tile; `rows` of them may be read.
+/// One unit of a tile from row m0 on; `rows` of the block may be read.
 template <class F>
-inline void pack_a_unit(const UnitRows<F>& unit, int m0, int m1, int rows, float* to) {
-  for (int m = m0; m < m1; m += kLanes, to += kLanes) {
-    const Vec units = unit.units(m, rows - m);
-    const Some present{m1 - m < kLanes ? m1 - m : kLanes};
-    store(to, F::template factor<0>(units), present);
-    if (F::kFactors > 1) store(to + kTileRows, F::template factor<1>(units), present);
+inline void pack_a_unit(const UnitRows<F>& unit, int m0, int rows, float* to) {
+  for (int m = 0; m < kUnitRows && m0 + m < rows; m += kLanes, to += kLanes) {
+    const Vec units = unit.units(m0 + m, rows - m0 - m);
+    store(to, F::template factor<0>(units));
+    if (F::kFactors > 1) store(to + kUnitRows, F::template factor<1>(units));
   }
 }
 
@@ -128,15 +132,17 @@ void pack_a_columns(const void* x, int64_t ld, const int32_t* index, int rows, i
                     void* packed) noexcept {
   const auto* source = static_cast<const typename F::Source*>(x);
   const int units = num_units<F>(k), tiles = gemm_num_tiles(rows, kTileRows);
-  const int64_t tile_floats = int64_t{(units + kGemmChunk - 1) / kGemmChunk} * kChunkFloats<F>;
+  const int64_t tile_floats =
+      int64_t{(units + kGemmChunk - 1) / kGemmChunk} * kColumnChunkFloats<F>;
   auto* to = static_cast<float*>(packed);
-  for (int chunk = 0; chunk < units; chunk += kGemmChunk, to += kChunkFloats<F>) {
-    const int end = units < chunk + kGemmChunk ? units : chunk + kGemmChunk;
-    for (int t = 0, m0 = 0, m1; t < tiles; ++t, m0 = m1) {
-      m1 = gemm_tile_begin(rows, tiles, t + 1);
+  for (int chunk = 0; chunk < units; chunk += kGemmChunk, to += kColumnChunkFloats<F>) {
+    const int count = units - chunk < kGemmChunk ? units - chunk : kGemmChunk;
+    UnitRows<F> memory[kGemmChunk];
+    for (int u = 0; u < count; ++u) memory[u] = UnitRows<F>(source, ld, index, chunk + u, k);
+    for (int t = 0; t < tiles; ++t) {
+      const int m = gemm_tile_begin(rows, tiles, t);
       float* unit = to + t * tile_floats;
-      for (int u = chunk; u < end; ++u, unit += kUnitFloats<F>)
-        pack_a_unit<F>(UnitRows<F>(source, ld, index, u, k), m0, m1, rows, unit);
+      for (int u = 0; u < count; ++u, unit += kUnitFloats<F>) pack_a_unit(memory[u], m, rows, unit);
     }
   }
 }
