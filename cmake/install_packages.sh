@@ -9,6 +9,8 @@ packages_of() {
         libpcre2-dev libutf8proc-dev libsentencepiece-dev libboost-dev libssl-dev pkg-config ;;
     test)  # to build and run the tests and checks
       echo git libgtest-dev binutils ;;
+    peers)  # what bench/run measures beside the program
+      echo libdnnl-dev libopenblas-dev python3-venv ;;
     fuzz)  # Clang with libFuzzer; the newest name this system has
       local version
       for version in 16 19 18 17; do
