@@ -62,13 +62,14 @@ def say_needs(options):
         needs += [GIB.get(m, {}).get(f, 4) for m in options.models for f in options.formats]
     if "large" in options.parts:
         needs.append(6)
-    gguf = max((GGUF_GIB.get(m, {}).get(f, 1) for m in options.models for f in options.formats),
-               default=0)
+    gguf = max(GGUF_GIB.get(m, {}).get(f, 1) for m in options.models for f in options.formats)
     text = f"needs up to {max(needs)} GiB of memory ({memory:.0f} available), one model at a time"
-    if not options.no_peers:
-        text += (f"; for the peers {1 + gguf} GiB of disk at once (llama.cpp and a model of random "
-                 f"weights, deleted afterwards) and 6 GiB for PyTorch ({disk:.0f} free)")
-    say(text)
+    if {"model", "serve"} & set(options.parts) and not options.no_peers:
+        text += (f"; {1 + gguf} GiB of disk for llama.cpp and one model of random weights at a "
+                 "time, deleted afterwards")
+    if {"products", "attention"} & set(options.parts) and not options.no_peers:
+        text += "; 6 GiB of disk for PyTorch, kept"
+    say(f"{text} ({disk:.0f} GiB of disk free)")
     if memory < max(needs):
         sys.exit(f"bench/run: {max(needs)} GiB of memory are needed, {memory:.0f} are available: "
                  "pass fewer --models, --formats or --parts")
