@@ -78,7 +78,7 @@ class Parts:
             for dtype in ("bf16", "int8"):
                 self.store.add("attention", "moge", {"dtype": dtype}, self.moge.json(
                     f"attention {dtype}, {turn}", "bench", "attention", "--kv-dtypes", dtype,
-                    "--shapes", ",".join(shapes), "--prefill", prefill))
+                    "--shapes", *shapes, "--prefill", prefill))
                 if self.torch and dtype != "int8":
                     self.store.add("attention", "torch", {"dtype": dtype},
                                    self.torch_attention(dtype, shapes, prefill, turn))
