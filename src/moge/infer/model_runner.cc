@@ -35,7 +35,7 @@ struct ModelRunner::State {
 namespace {
 
 size_t workspace_bytes(const Model& model, const RunnerOptions& options) {
-  const int64_t bytes = forward_bytes(model.config, options.max_tokens, model.dtype) +
+  const int64_t bytes = forward_bytes(model, options.max_tokens) +
                         logits_bytes(model.config, options.max_sequences, model.dtype);
   return static_cast<size_t>(bytes);
 }

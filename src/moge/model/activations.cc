@@ -38,6 +38,7 @@ class Maker {
         T_(T),
         dtype_(dtype),
         training_(keep == Keep::kTraining),
+        fused_(keep == Keep::kFusedInference),
         recompute_(recompute) {}
 
   BlockActivations make() {
@@ -82,14 +83,14 @@ class Maker {
     r.row_of_TK = take(Class::kState, DType::kI32, {T_, K});
     r.token_of_R = take(Class::kState, DType::kI32, {R});
     make_experts(R, c_.moe.expert_width);
-    a_.out_RD = take(Class::kTemporary, dtype_, {R, D});
-    if (S > 0) {
+    if (!fused_) a_.out_RD = take(Class::kTemporary, dtype_, {R, D});
+    if (S > 0 && !fused_) {
       a_.shared_gate_up_T2S = take(Class::kState, dtype_, {T_, 2 * S});
       a_.shared_act_TS = take(Class::kCheap, dtype_, {T_, S});
-      if (c_.moe.shared_gate) {
-        a_.shared_gate_T = take(Class::kState, DType::kF32, {T_});
-        a_.shared_out_TD = take(Class::kState, dtype_, {T_, D});
-      }
+    }
+    if (S > 0 && c_.moe.shared_gate) {
+      a_.shared_gate_T = take(Class::kState, DType::kF32, {T_});
+      if (!fused_) a_.shared_out_TD = take(Class::kState, dtype_, {T_, D});
     }
     if (training_) {
       a_.dprobs_E = take(Class::kAlways, DType::kF32, {E});
@@ -98,6 +99,7 @@ class Maker {
   }
 
   void make_experts(int64_t R, int64_t F) {
+    if (fused_) return;
     a_.gate_up_R2F = take(Class::kState, dtype_, {R, 2 * F});
     a_.act_RF = take(Class::kCheap, dtype_, {R, F});
   }
@@ -115,7 +117,7 @@ class Maker {
   bool moe_;
   int64_t T_;
   DType dtype_;
-  bool training_;
+  bool training_, fused_;
   Recompute recompute_;
   BlockActivations a_;
 };

@@ -16,8 +16,9 @@ namespace moge {
 
 /// Where the activations of a layer live.
 enum class Keep : uint8_t {
-  kTraining,   ///< kept tensors in memory of their own, the others in the shared workspace
-  kInference,  ///< all in the shared workspace, nothing that only backward needs
+  kTraining,        ///< kept tensors in memory of their own, the others in the shared workspace
+  kInference,       ///< all in the shared workspace, nothing that only backward needs
+  kFusedInference,  ///< and no rows of experts: one op makes their sum (block.h: fuses_experts)
 };
 
 struct BlockActivations {

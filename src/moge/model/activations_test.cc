@@ -32,7 +32,7 @@ TEST(Activations, FormulasEqualWhatIsTaken) {
   for (const ModelConfig& c : configs())
     for (int64_t T : {1, 7, 128})
       for (DType dtype : {DType::kF32, DType::kBF16})
-        for (Keep keep : {Keep::kTraining, Keep::kInference})
+        for (Keep keep : {Keep::kTraining, Keep::kInference, Keep::kFusedInference})
           for (Recompute recompute : {Recompute::kOff, Recompute::kSelective, Recompute::kFull})
             for (int64_t l = 0; l < 2; ++l) {
               int64_t own = 0, shared = 0, gradients = 0;
@@ -48,8 +48,8 @@ TEST(Activations, FormulasEqualWhatIsTaken) {
               const plan::ActivationBytes want =
                   keep == Keep::kTraining
                       ? plan::layer_activation_bytes(c, l, T, width, recompute)
-                      : plan::ActivationBytes{.workspace =
-                                                  plan::layer_inference_bytes(c, l, T, width)};
+                      : plan::ActivationBytes{.workspace = plan::layer_inference_bytes(
+                                                  c, l, T, width, keep == Keep::kFusedInference)};
               EXPECT_EQ(own, want.kept);
               EXPECT_EQ(shared, want.workspace);
               EXPECT_EQ(gradients, plan::layer_gradient_bytes(c, l, T, width));

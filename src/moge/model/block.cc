@@ -45,15 +45,26 @@ void attend(const Context& context, const Layer& layer, const Batch& batch,
   }
 }
 
-/// out_TD = MLP of one dense layer: a group of one expert.
+ExpertWeights expert_weights(const Layer& layer) {
+  const LayerWeights& w = layer.weights;
+  if (!layer.moe())  // a group of one expert
+    return {.shared_gate_up_2SD = w.w_gate_up_E2FD,
+            .shared_down_DS = w.w_down_EDF,
+            .shared_down_sum = layer.sum.of_product(w.w_down_EDF.k)};
+  return {.gate_up_E2FD = w.w_gate_up_E2FD,
+          .down_EDF = w.w_down_EDF,
+          .shared_gate_up_2SD = w.w_shared_gate_up_2SD,
+          .shared_down_DS = w.w_shared_down_DS,
+          .down_sum = layer.sum.of_product(w.w_down_EDF.k),
+          .shared_down_sum = layer.sum.of_product(w.w_shared_down_DS.k)};
+}
+
+/// out_TD = MLP of one dense layer.
 void mlp_forward(const Context& context, const Layer& layer, const BlockActivations& a,
                  const Tensor& out_TD) {
   const LayerWeights& w = layer.weights;
-  const ExpertWeights packed = {.shared_gate_up_2SD = w.w_gate_up_E2FD,
-                                .shared_down_DS = w.w_down_EDF,
-                                .shared_down_sum = layer.sum.of_product(w.w_down_EDF.k)};
-  if (takes_expert_mlp(packed))  // for inference
-    return expert_mlp_forward(context, packed, {}, a.ffn_in_TD, out_TD);
+  if (fuses_experts(layer))
+    return expert_mlp_forward(context, expert_weights(layer), {}, a.ffn_in_TD, out_TD);
   linear_forward(context, a.ffn_in_TD, w.w_gate_up_E2FD, {}, {}, a.gate_up_R2F);
   swiglu_forward(context, a.gate_up_R2F, a.act_RF);
   linear_forward(context, a.act_RF, w.w_down_EDF, {}, {}, out_TD,
@@ -76,16 +87,6 @@ void shared_expert_forward(const Context& context, const Layer& layer, const Blo
                  a.shared_gate_T.reshape({a.shared_gate_T.dim(0), 1}));
   linear_forward(context, a.shared_act_TS, w.w_shared_down_DS, {}, {}, a.shared_out_TD, down);
   sigmoid_gate_forward(context, a.shared_gate_T, a.shared_out_TD, out_TD);
-}
-
-ExpertWeights expert_weights(const Layer& layer) {
-  const LayerWeights& w = layer.weights;
-  return {.gate_up_E2FD = w.w_gate_up_E2FD,
-          .down_EDF = w.w_down_EDF,
-          .shared_gate_up_2SD = w.w_shared_gate_up_2SD,
-          .shared_down_DS = w.w_shared_down_DS,
-          .down_sum = layer.sum.of_product(w.w_down_EDF.k),
-          .shared_down_sum = layer.sum.of_product(w.w_shared_down_DS.k)};
 }
 
 /// out_TD = all that follows the routing, where the weights are packed for inference.
@@ -115,7 +116,7 @@ void moe_forward(const Context& context, const Layer& layer, const BlockActivati
   route_forward(context, a.router_logits_TE, w.router_scale_E, route_options(layer.config),
                 r.probs_TE, r.ids_TK, r.weights_TK);
   layer.dispatch.plan(context, r);
-  if (takes_expert_mlp(expert_weights(layer))) return experts_forward(context, layer, a, out_TD);
+  if (fuses_experts(layer)) return experts_forward(context, layer, a, out_TD);
   const RoutedRows rows = layer.dispatch.send(context, r, a.ffn_in_TD);
   linear_forward(context, rows.x, w.w_gate_up_E2FD, groups_of(r), {}, a.gate_up_R2F,
                  {.token_of_R = rows.token_of_R});
@@ -126,6 +127,8 @@ void moe_forward(const Context& context, const Layer& layer, const BlockActivati
   if (layer.config.moe.shared_width > 0) shared_expert_forward(context, layer, a, out_TD);
 }
 }  // namespace
+
+bool fuses_experts(const Layer& layer) { return takes_expert_mlp(expert_weights(layer)); }
 
 void block_forward(const Context& context, const Layer& layer, const Batch& batch,
                    const BlockActivations& a, const Tensor& out_TD) {

@@ -41,6 +41,10 @@ struct Layer {
   bool moe() const { return layer_config().moe; }
 };
 
+/// Whether the layer's experts are packed for inference in one op (ops/expert_mlp.h); then
+/// block_forward does without the rows of experts (Keep::kFusedInference).
+bool fuses_experts(const Layer& layer);
+
 /// out_TD = the block of acts.x_TD (fp32 both; not the same memory).
 void block_forward(const Context& context, const Layer& layer, const Batch& batch,
                    const BlockActivations& acts, const Tensor& out_TD);

@@ -29,8 +29,8 @@ class Session {
     }
     for (int64_t p = 0; p < pages; ++p)
       table_.push_back(static_cast<int32_t>(p * 7 % pages));  // 7 divides no number of pages here
-    const size_t bytes_forward =
-        static_cast<size_t>(forward_bytes(c, c.max_position, dtype) + logits_bytes(c, 1, dtype));
+    const size_t bytes_forward = static_cast<size_t>(forward_bytes(loaded_.model, c.max_position) +
+                                                     logits_bytes(c, 1, dtype));
     arena_ = std::make_unique<Arena>(bytes_forward);
   }
   const ModelConfig& config() const { return loaded_.model.config; }

@@ -27,16 +27,17 @@ namespace {
 static_assert(Arena::kAlignment == plan::kArenaAlignment);
 constexpr int64_t padded(int64_t bytes) { return plan::arena_bytes(bytes); }
 
-int64_t workspace_bytes(const ModelConfig& config, int64_t T, DType dtype) {
+int64_t workspace_bytes(const Model& model, int64_t T) {
   int64_t bytes = 0;
-  for (int64_t l = 0; l < config.num_layers(); ++l)
-    bytes = std::max(bytes, plan::layer_inference_bytes(config, l, T, size_of(dtype)));
+  for (int64_t l = 0; l < model.config.num_layers(); ++l)
+    bytes = std::max(bytes, plan::layer_inference_bytes(model.config, l, T, size_of(model.dtype),
+                                                        fuses_experts(model.layer(l))));
   return bytes;
 }
 }  // namespace
 
-int64_t forward_bytes(const ModelConfig& config, int64_t T, DType dtype) {
-  return 2 * padded(4 * T * config.hidden_size) + padded(workspace_bytes(config, T, dtype));
+int64_t forward_bytes(const Model& model, int64_t T) {
+  return 2 * padded(4 * T * model.config.hidden_size) + padded(workspace_bytes(model, T));
 }
 
 int64_t logits_bytes(const ModelConfig& config, int64_t S, DType dtype) {
@@ -79,15 +80,17 @@ Tensor model_forward(const Context& context, const Model& model, const Batch& ba
   const int64_t T = batch.num_tokens(), D = c.hidden_size;
   Tensor x_TD = Tensor::of(arena.allocate<float>(T * D), {T, D});
   Tensor next_TD = Tensor::of(arena.allocate<float>(T * D), {T, D});
-  const size_t workspace = static_cast<size_t>(workspace_bytes(c, T, model.dtype));
+  const size_t workspace = static_cast<size_t>(workspace_bytes(model, T));
   char* memory = arena.allocate<char>(static_cast<int64_t>(workspace));
   embedding_forward(context, batch.ids_T, model.weights.embed_VD, x_TD);
   for (int64_t l = 0; l < c.num_layers(); ++l) {
     Bump shared(memory, workspace);
+    const Layer layer = model.layer(l);
+    const Keep keep = fuses_experts(layer) ? Keep::kFusedInference : Keep::kInference;
     BlockActivations acts =
-        make_activations(shared, shared, c, l, T, model.dtype, Keep::kInference, Recompute::kOff);
+        make_activations(shared, shared, c, l, T, model.dtype, keep, Recompute::kOff);
     acts.x_TD = x_TD;
-    block_forward(context, model.layer(l), batch, acts, next_TD);
+    block_forward(context, layer, batch, acts, next_TD);
     if (observe) (*observe)(l, acts);
     std::swap(x_TD, next_TD);
   }

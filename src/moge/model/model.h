@@ -36,7 +36,7 @@ using LayerObserver = FunctionRef<void(int64_t layer, const BlockActivations& ac
 
 /// Bytes that model_forward and logits_for_rows take from their arena, and ops from
 /// context.scratch.
-int64_t forward_bytes(const ModelConfig& config, int64_t num_tokens, DType dtype);
+int64_t forward_bytes(const Model& model, int64_t num_tokens);
 int64_t logits_bytes(const ModelConfig& config, int64_t num_rows, DType dtype);
 size_t scratch_bytes(const Context& context, const ModelConfig& config, int64_t num_tokens);
 

@@ -13,6 +13,7 @@ struct LayerBytes {
   int64_t state = 0;          ///< results of the products and of attention
   int64_t cheap = 0;          ///< what selective recomputation makes again
   int64_t temporary = 0;      ///< read in forward only
+  int64_t experts = 0;        ///< of these, what a fused op does without
 };
 
 LayerBytes layer_bytes(const ModelConfig& c, int64_t layer, int64_t T, int64_t w) {
@@ -27,6 +28,7 @@ LayerBytes layer_bytes(const ModelConfig& c, int64_t layer, int64_t T, int64_t w
   bytes.backward_only = 2 * padded(4 * T) + padded(4 * T * H);
   bytes.state = padded(w * T * P) + padded(w * T * A) + padded(4 * T * D) + padded(w * R * 2 * F);
   bytes.cheap = 2 * padded(w * T * D) + padded(w * R * F);
+  bytes.experts = padded(w * R * 2 * F) + padded(w * R * F);
   if (normed) {
     bytes.backward_only += padded(4 * T * (per_head ? H : 1)) + padded(4 * T * (per_head ? N : 1));
     bytes.cheap += padded(w * T * Q);
@@ -34,12 +36,17 @@ LayerBytes layer_bytes(const ModelConfig& c, int64_t layer, int64_t T, int64_t w
   if (moe) {
     bytes.always += padded(4 * E) + padded(4 * T);
     bytes.temporary = padded(4 * T * E) + padded(w * R * D);
+    bytes.experts += padded(w * R * D);
     bytes.state += padded(4 * T * E) + 4 * padded(4 * T * K) + padded(4 * (E + 1));
   }
   if (S > 0) {
     bytes.state += padded(w * T * 2 * S);
     bytes.cheap += padded(w * T * S);
-    if (c.moe.shared_gate) bytes.state += padded(4 * T) + padded(w * T * D);
+    bytes.experts += padded(w * T * 2 * S) + padded(w * T * S);
+    if (c.moe.shared_gate) {
+      bytes.state += padded(4 * T) + padded(w * T * D);
+      bytes.experts += padded(w * T * D);
+    }
   }
   return bytes;
 }
@@ -61,9 +68,9 @@ ActivationBytes layer_activation_bytes(const ModelConfig& config, int64_t layer,
 }
 
 int64_t layer_inference_bytes(const ModelConfig& config, int64_t layer, int64_t num_tokens,
-                              int64_t element_bytes) {
+                              int64_t element_bytes, bool fused_experts) {
   const LayerBytes b = layer_bytes(config, layer, num_tokens, element_bytes);
-  return b.state + b.cheap + b.temporary;
+  return b.state + b.cheap + b.temporary - (fused_experts ? b.experts : 0);
 }
 
 int64_t layer_gradient_bytes(const ModelConfig& c, int64_t layer, int64_t T, int64_t w) {

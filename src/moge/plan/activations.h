@@ -28,9 +28,10 @@ ActivationBytes layer_activation_bytes(const ModelConfig& config, int64_t layer,
 /// What the layer's backward pass takes besides.
 int64_t layer_gradient_bytes(const ModelConfig& config, int64_t layer, int64_t num_tokens,
                              int64_t element_bytes);
-/// A layer without a backward pass: all of it is workspace.
+/// A layer without a backward pass: all of it is workspace. `fused_experts`: one op makes the sum
+/// over a token's experts, whose rows are its scratch.
 int64_t layer_inference_bytes(const ModelConfig& config, int64_t layer, int64_t num_tokens,
-                              int64_t element_bytes);
+                              int64_t element_bytes, bool fused_experts);
 
 /// Rows of logits that exist at a time.
 int64_t head_chunk_rows(const ModelConfig& config, int64_t num_tokens);
