@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "bench_options.h"
 #include "cli.h"
 #include "commands.h"
 #include "median.h"
@@ -27,15 +28,16 @@ using Json = nlohmann::ordered_json;
 struct BenchGmmOptions {
   TilingOption tiling;
   bool tune = false;
-  std::string formats = "w8a8,w4a8,bf16,fp32", shapes = "2048x1024,2560x768,5120x1344";
-  std::string rows = "1,64,512";
+  std::vector<std::string> formats = {"w8a8", "w4a8", "bf16", "fp32"};
+  std::vector<std::string> shapes = {"2048x1024", "2560x768", "5120x1344"};
+  std::vector<int64_t> rows = {1, 64, 512};
   int64_t experts = 64, active = 8;
   double seconds = 0.3;
 
   void visit(FieldList& v) {
-    v("formats", formats, "weights: w8a8, w4a8, bf16, fp32");
-    v("shapes", shapes, "KxN: rows of K values times weights of N output channels");
-    v("rows", rows, "rows of each active expert");
+    v("formats", formats, "of the weights").one_of({"w8a8", "w4a8", "bf16", "fp32"});
+    v("shapes", shapes, "rows of K values times weights of N output channels").called("KxN");
+    v("rows", rows, "rows of each active expert").between(1, 1 << 20);
     v("experts", experts, "of a layer").at_least(1);
     v("active", active, "experts of a layer that have rows in one call").at_least(1);
     tiling.visit(v);
@@ -47,37 +49,6 @@ struct BenchGmmOptions {
 struct Shape {
   int64_t k = 0, n = 0;
 };
-
-std::vector<std::string> split(const std::string& text, char separator) {
-  std::vector<std::string> parts;
-  size_t begin = 0;
-  for (size_t end; (end = text.find(separator, begin)) != std::string::npos; begin = end + 1)
-    parts.push_back(text.substr(begin, end - begin));
-  parts.push_back(text.substr(begin));
-  return parts;
-}
-
-int64_t to_size(const std::string& text, const char* option) {
-  size_t used = 0;
-  int64_t value = 0;
-  try {
-    value = std::stoll(text, &used);
-  } catch (const std::exception&) {
-  }
-  if (used != text.size() || value < 1 || value > 1 << 20)
-    throw UsageError(fmt::format("--{}: '{}' is not a number from 1 to 1048576", option, text));
-  return value;
-}
-
-std::vector<Shape> parse_shapes(const std::string& text) {
-  std::vector<Shape> shapes;
-  for (const std::string& shape : split(text, ',')) {
-    const auto sides = split(shape, 'x');
-    if (sides.size() != 2) throw UsageError("--shapes: '" + shape + "' is not KxN");
-    shapes.push_back({to_size(sides[0], "shapes"), to_size(sides[1], "shapes")});
-  }
-  return shapes;
-}
 
 /// A format with the peak it is measured against.
 struct Format {
@@ -93,7 +64,7 @@ Format find_format(const std::string& name) {
                           Format{"bf16", WeightFormat::kPacked, DType::kBF16, DType::kBF16},
                           Format{"fp32", WeightFormat::kPacked, DType::kF32, DType::kF32}})
     if (f.name == name) return f;
-  throw UsageError("--formats: '" + name + "' is none of w8a8, w4a8, bf16, fp32");
+  fail("[bench gmm] no format is called '{}'", name);
 }
 
 /// Layers of random packed experts, at least 4 last-level caches of them.
@@ -249,21 +220,17 @@ class GmmBench {
     weights.choose_tiles(context, tiling_, options_, most_rows());
     Limits limits = measure_limits(format, read);
     std::vector<Json> lines;
-    for (const std::string& text : split(options_.rows, ',')) {
-      const int64_t count = to_size(text, "rows");
+    for (int64_t count : options_.rows)
       lines.push_back(time_rows(context, format, shape, weights, count));
-    }
     const Limits after = measure_limits(format, read);
     limits = {std::max(limits.gops, after.gops), std::max(limits.gb_s, after.gb_s)};
     for (Json& line : lines) {
       line["percent_of_peak"] = 100 * line["gops"].get<double>() / limits.gops;
       line["percent_of_bandwidth"] = 100 * line["gb_s"].get<double>() / limits.gb_s;
-      for (const char* percent : {"percent_of_peak", "percent_of_bandwidth"})
-        check(
-            line[percent].get<double>() <= 100,
-            "[bench gmm] {} is {:.1f}: more than the machine's measured limit of {:.1f} Gop/s and "
-            "{:.1f} GB/s; run it again on a quiet machine",
-            percent, line[percent].get<double>(), limits.gops, limits.gb_s);
+      const std::string name = fmt::format("{} {}x{} with {} rows", format.name, shape.k, shape.n,
+                                           line["rows_per_expert"].get<int64_t>());
+      check_share(name, "peak", line["percent_of_peak"].get<double>());
+      check_share(name, "read bandwidth", line["percent_of_bandwidth"].get<double>());
       rows.push_back(line);
     }
   }
@@ -279,10 +246,7 @@ class GmmBench {
   }
 
   int64_t most_rows() const {
-    int64_t most = 1;
-    for (const std::string& text : split(options_.rows, ','))
-      most = std::max(most, to_size(text, "rows"));
-    return most;
+    return *std::max_element(options_.rows.begin(), options_.rows.end());
   }
 
   size_t scratch_bytes(Shape shape) {
@@ -337,18 +301,16 @@ void bench_gmm(BenchGmmOptions& options, Run& run) {
         fmt::format("--active {} is more than --experts {}", options.active, options.experts));
   if (options.tune && options.tiling.frozen())
     throw UsageError("--tune measures tile sizes, --tiling frozen forbids it");
-  const auto formats = split(options.formats, ',');
-  const auto shapes = parse_shapes(options.shapes);
-  for (const std::string& name : formats) find_format(name);
+  const auto shapes = parse_shapes("shapes", options.shapes, "KxN");
   GmmBench bench(options, run);
   const ReadBuffer read(run.pool());
   Json rows = Json::array();
   Progress progress =
-      run.progress("bench gmm", static_cast<int64_t>(formats.size() * shapes.size()));
+      run.progress("bench gmm", static_cast<int64_t>(options.formats.size() * shapes.size()));
   int64_t done = 0;
-  for (const Shape& shape : shapes)
-    for (const std::string& name : formats) {
-      bench.measure(find_format(name), shape, read, rows);
+  for (const auto& [k, n] : shapes)
+    for (const std::string& name : options.formats) {
+      bench.measure(find_format(name), {.k = k, .n = n}, read, rows);
       progress.update(++done, name);
     }
   if (!options.tiling.frozen()) keep_tiling(bench.tiling(), run);

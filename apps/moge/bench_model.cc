@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "bench_model_run.h"
+#include "bench_options.h"
 #include "cli.h"
 #include "commands.h"
 #include "format_option.h"
@@ -91,10 +92,7 @@ class Scorer {
 
  private:
   static void put(Json& json, const std::string& key, double percent) {
-    check(percent <= 100.0,
-          "[bench model] {} is at {:.1f} % of what this machine was measured to allow: something "
-          "else ran while that was measured; run it again",
-          key, percent);
+    check_share(key, "machine's limit", percent);
     json[key] = percent;
   }
   QuantScheme scheme_;

@@ -125,7 +125,9 @@ void set_from_text(const Field& field, const std::vector<std::string>& texts) {
                  [&](std::optional<double>* v) { *v = parse_number<double>(field, last); },
                  [&](std::vector<int64_t>* v) { *v = parse_list<int64_t>(field, texts); },
                  [&](std::vector<double>* v) { *v = parse_list<double>(field, texts); },
-                 [&](std::vector<std::string>* v) { *v = texts; },
+                 [&](std::vector<std::string>* v) {
+                   *v = field.choices.empty() ? texts : split_commas(texts);
+                 },
                  [&](const EnumRef& e) { e.set(e.object, choice_index(field, last)); },
                  [&]<class T>(T* v) { *v = parse_number<T>(field, last); }},
       field.value);

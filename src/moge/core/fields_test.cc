@@ -27,7 +27,7 @@ struct Sample {
   std::optional<double> clip = 1.0;
   std::vector<int64_t> batches = {1, 8};
   std::vector<double> betas = {0.9, 0.95};
-  std::vector<std::string> files;
+  std::vector<std::string> files, places = {"here"};
   Style style = Style::kLinear;
 
   void visit(FieldList& v) {
@@ -43,6 +43,7 @@ struct Sample {
     v("batches", batches, "batches").at_least(1);
     v("betas", betas, "betas");
     v("files", files, "files");
+    v("places", places, "places").one_of({"here", "there"});
     v("style", style, {"constant", "linear", "cosine"}, "style");
   }
 };
@@ -78,6 +79,7 @@ TEST(Fields, SetsEveryTypeFromText) {
   set(s, "batches", {"1,2", "3"});
   set(s, "betas", {"0.5"});
   set(s, "files", {"a,b", "[c]"});
+  set(s, "places", {"there,here", "there"});
   set(s, "style", {"cosine"});
   EXPECT_TRUE(s.flag);
   EXPECT_EQ(s.port, 1);
@@ -91,6 +93,7 @@ TEST(Fields, SetsEveryTypeFromText) {
   EXPECT_EQ(s.batches, (std::vector<int64_t>{1, 2, 3}));
   EXPECT_EQ(s.betas, (std::vector<double>{0.5}));
   EXPECT_EQ(s.files, (std::vector<std::string>{"a,b", "[c]"}));
+  EXPECT_EQ(s.places, (std::vector<std::string>{"there", "here", "there"}));
   EXPECT_EQ(s.style, Style::kCosine);
 }
 
@@ -106,6 +109,7 @@ TEST(Fields, RefusesWithOneSentence) {
   EXPECT_EQ(error_of("learning-rate", {"nan"}), "--learning-rate: 'nan' is not a number");
   EXPECT_EQ(error_of("flag", {"maybe"}), "--flag: 'maybe' is not true or false");
   EXPECT_EQ(error_of("host", {"else"}), "--host: 'else' is none of here, there");
+  EXPECT_EQ(error_of("places", {"here,else"}), "--places: 'else' is none of here, there");
   EXPECT_EQ(error_of("style", {"step"}), "--style: 'step' is none of constant, linear, cosine");
   EXPECT_EQ(error_of("batches", {"4,0"}), "--batches: 0 is less than 1");
   EXPECT_EQ(error_of("files", {}), "--files needs a value");
