@@ -8,7 +8,8 @@ import statistics
 import sys
 from pathlib import Path
 
-from page import run_json, shown, table
+from programs import run_json
+from report import shown, table
 
 VARIANTS = ("loop", "sorted", "compiled", "bmm")  # bmm drops tokens: shown, never the peer that counts
 # glibc gives large blocks back to the system after each use; PyTorch then spends its step in page faults. It runs at its best:
@@ -21,10 +22,9 @@ def ours(options, shape, dtype):
 
 
 def theirs(options, shape, dtype, variant):
-    environment = ["env"] + [f"{name}={value}" for name, value in KEEP_MEMORY.items()]
-    result = run_json([*environment, options.python, options.peer, "--shape", shape, "--dtype", dtype, "--experts", variant,
+    result = run_json([options.python, options.peer, "--shape", shape, "--dtype", dtype, "--experts", variant,
                        "--threads", options.threads, "--steps", options.steps + options.steps // 2, "--json"],
-                      f"PyTorch {shape} {dtype} {variant}")
+                      f"PyTorch {shape} {dtype} {variant}", {**os.environ, **KEEP_MEMORY})
     row = result["rows"][0] if result else {"error": "no result"}
     if "error" in row:
         print(f"   {variant}: {row['error']}", file=sys.stderr)
