@@ -147,6 +147,8 @@ Json read_json_object(const std::string& path) {
     object = Json::parse(text);
   } catch (const Json::parse_error& error) {
     throw UsageError(fmt::format("{}: not valid JSON at byte {}", path, error.byte));
+  } catch (const Json::out_of_range&) {
+    throw UsageError(fmt::format("{}: holds a number that no double holds", path));
   }
   if (!object.is_object()) throw UsageError(fmt::format("{}: not a JSON object", path));
   return object;

@@ -180,6 +180,7 @@ TEST(JsonSchema, RefusesByName) {
       {R"({"enum":[[1]],"type":"array","items":{}})", "enum"},
       {R"({"type":"integer","minimum":5,"maximum":4})", "no text at all"},
       {R"({"type":"object","properties":{"a":{"$ref":"#"}},"required":["a"]})", "no text at all"},
+      {R"({"minimum":9e999})", "no double holds"},
       {"[1]", "not a JSON object"},
       {"{", "not JSON"},
       {"\xFF", "not JSON"},

@@ -74,6 +74,8 @@ Json parse_text(std::string_view text) {
     json = Json::parse(text, bound);
   } catch (const Json::parse_error& error) {
     fail("the schema is not JSON: error at byte {}", error.byte);
+  } catch (const Json::out_of_range&) {
+    fail("the schema has a number that no double holds");
   }
   check(!too_deep, "the schema nests deeper than {}", kMaxNesting);
   check(!too_wide, "the schema has an object of more than {} members", kMaxKeys);
