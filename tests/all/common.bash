@@ -42,7 +42,7 @@ small_model() {  # STEPS: trains $scratch/model, with a tokenizer and a chat tem
 serve() {  # MODEL [options]: starts it on a free port; sets $server (its pid) and $url
   "$moge" serve "$1" --port 0 "${@:2}" 2> "$scratch/serve.log" > "$scratch/serve.out" &
   server=$!
-  for _ in $(seq 300); do
+  for _ in $(seq 3000); do  # a large model takes minutes to load
     url=$(grep -ohE 'https?://127\.0\.0\.1:[0-9]+' "$scratch"/serve.{log,out} | head -1) || true
     [ -z "$url" ] || return 0
     kill -0 "$server" 2> /dev/null || break

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What a long prompt does to 8 running streams of a `moge serve`, and they to it.
 
-    python3 tests/tools/check_long_prompt.py http://127.0.0.1:8080 [PROMPT_TOKENS [BASELINE_SECONDS]]
+    python3 bench/long_prompt.py http://127.0.0.1:8080 [PROMPT_TOKENS [BASELINE_SECONDS]]
 """
 import http.client
 import json
