@@ -71,6 +71,13 @@ struct Tile {
   int num_keys;  ///< of the tile's keys from 0 on, those up to the last lane's own
   const char* block[kGroupsOfTile];
   int slot[kGroupsOfTile];  ///< of the group's first key in its page
+
+  /// Group g, or the nearest one that has keys.
+  unsigned nearest(int g) const {
+    static_assert((kGroupsOfTile & (kGroupsOfTile - 1)) == 0, "the mask keeps indices inside");
+    const int of = g < first ? first : g < end ? g : end - 1;
+    return static_cast<unsigned>(of) & (kGroupsOfTile - 1);
+  }
 };
 
 /// For lanes at positions [first, last].
@@ -120,8 +127,7 @@ struct Ahead {
 };
 
 inline void find_values(const Tile& tile, const TileAddresses& at, Ahead& ahead) {
-  for (int g = 0; g < kGroupsOfTile; ++g)
-    ahead.values.part[g] = at.values[g < tile.first ? tile.first : g < tile.end ? g : tile.end - 1];
+  for (int g = 0; g < kGroupsOfTile; ++g) ahead.values.part[g] = at.values[tile.nearest(g)];
 }
 
 /// Of each group an equal share of its page's keys, and its scales.
@@ -129,7 +135,7 @@ inline void find_keys(const KvLayout& layout, const Tile& next, Ahead& ahead) {
   const int64_t key_bytes = int64_t{layout.padded_dim()} * layout.element_bytes();
   ahead.lines = static_cast<uint32_t>(kPagedTile * key_bytes / 64);
   for (int g = 0; g < kGroupsOfTile; ++g) {
-    const int of = g < next.first ? next.first : g < next.end ? g : next.end - 1;
+    const unsigned of = next.nearest(g);
     ahead.keys.part[g] = next.block[of] + next.slot[of] * key_bytes;
     if (layout.format != KvFormat::kInt8) continue;
     const char* scales = next.block[of] + 2 * layout.half_bytes() + 4 * next.slot[of];
