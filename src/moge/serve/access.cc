@@ -40,7 +40,8 @@ void check_access(const std::vector<std::string>& keys, std::string_view path,
   }
   if (!known)
     throw ApiError(401, "the API key is missing or wrong: send 'Authorization: Bearer KEY'", {},
-                   "invalid_api_key");
+                   "invalid_api_key")
+        .with_header("WWW-Authenticate", "Bearer");
 }
 
 }  // namespace moge::serve

@@ -16,12 +16,19 @@ class ApiError : public std::runtime_error {
         code_(std::move(code)) {}
   int status() const { return status_; }
   const std::string& param() const { return param_; }  ///< the field's name; empty = none
+  /// Name and value of a header that HTTP wants beside some statuses; empty: none.
+  const std::pair<std::string, std::string>& header() const { return header_; }
+  ApiError with_header(std::string name, std::string value) && {
+    header_ = {std::move(name), std::move(value)};
+    return std::move(*this);
+  }
   /// The JSON of the answer; Anthropic's clients want a `type` beside `error`.
   std::string body(const char* type = "") const;
 
  private:
   int status_;
   std::string param_, code_;
+  std::pair<std::string, std::string> header_;
 };
 
 }  // namespace moge::serve

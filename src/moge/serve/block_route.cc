@@ -59,12 +59,12 @@ asio::awaitable<void> stream(Connection& connection, const OutputForm& form, Blo
   api.begin(events);
   bool going = co_await send_events(connection, events);
   for (bool ended = false; going && !ended;) {
-    const Event event = co_await running.next();
-    if (std::holds_alternative<ClientLeft>(event.what)) co_return;
+    const std::optional<Event> event = co_await running.next_for(connection);
+    if (!event) co_return;
     events.clear();
-    if (const auto* piece = std::get_if<infer::TextPiece>(&event.what))
+    if (const auto* piece = std::get_if<infer::TextPiece>(&event->what))
       answer.add(parser.push_token(piece->text), events);
-    if (const auto* end = std::get_if<infer::TextEnd>(&event.what)) {
+    if (const auto* end = std::get_if<infer::TextEnd>(&event->what)) {
       ended = true;
       answer.add(parser.push(end->text), events);
       answer.add(parser.finish(), events);

@@ -4,6 +4,7 @@
 
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/write.hpp>
+#include <boost/beast/core/string.hpp>
 #include <boost/beast/http/empty_body.hpp>
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/read.hpp>
@@ -31,6 +32,14 @@ std::string header_text(const http::response_header<>& header) {
   std::ostringstream out;
   out << header;
   return std::move(out).str();
+}
+
+ApiError unreadable(beast::error_code error) {
+  if (error == http::error::header_limit || error == http::error::buffer_overflow)
+    return {431, fmt::format("the header is larger than {} bytes", kMaxHeaderBytes)};
+  if (error == http::error::body_limit)
+    return {413, fmt::format("the body is larger than {} bytes", kMaxBodyBytes)};
+  return {400, "the request is not HTTP: " + error.message()};
 }
 
 /// The other side has closed, or broken, the connection; bytes may still wait to be read.
@@ -114,7 +123,8 @@ asio::awaitable<beast::error_code> Connection::read_message(Parser& parser) {
     }
     error = deadline.result(error);
   }
-  if (!error && parser.get()[http::field::expect] == "100-continue")
+  if (!error && beast::iequals(parser.get()[http::field::expect], "100-continue") &&
+      parser.get().version() >= 11)
     co_await write("HTTP/1.1 100 Continue\r\n\r\n");
   if (error || parser.is_done()) co_return error;
   const Deadline deadline(stream_, timeouts_.header);
@@ -163,13 +173,10 @@ asio::awaitable<void> Connection::refuse(beast::error_code error) {
                     error.category() != http::make_error_code(http::error::bad_method).category();
   if (left && !late) co_return;
   refused_ = true;
-  const bool large = error == http::error::body_limit || error == http::error::buffer_overflow ||
-                     error == http::error::header_limit;
   const ApiError answer =
-      late    ? ApiError(408, fmt::format("the request has not arrived within {} s",
-                                          static_cast<double>(timeouts_.header.count()) / 1e3))
-      : large ? ApiError(413, "the body is larger than " + std::to_string(kMaxBodyBytes) + " bytes")
-              : ApiError(400, "the request is not HTTP: " + error.message());
+      late ? ApiError(408, fmt::format("the request has not arrived within {} s",
+                                       static_cast<double>(timeouts_.header.count()) / 1e3))
+           : unreadable(error);
   co_await send(answer.status(), "application/json", answer.body());
 }
 
@@ -214,25 +221,39 @@ asio::awaitable<void> Connection::send_preflight() {
 }
 
 asio::awaitable<void> Connection::begin_events() {
+  chunked_ = version_ >= 11;
+  if (!chunked_) keep_alive_ = false;
   http::response<http::empty_body> response(http::status::ok, version_);
   response.set(http::field::server, kServerName);
   response.set(http::field::content_type, "text/event-stream; charset=utf-8");
   response.set(http::field::cache_control, "no-cache");
+  response.set("X-Accel-Buffering", "no");  // nginx would hold events back
   response.set(http::field::access_control_allow_origin, "*");
   response.keep_alive(keep_alive_);
-  response.chunked(true);
+  if (chunked_) response.chunked(true);
   status_ = 200;
   co_await write(header_text(response));
+}
+
+asio::awaitable<bool> Connection::write_events(std::string text) {
+  if (chunked_) text = fmt::format("{:x}\r\n{}\r\n", text.size(), text);
+  co_return co_await write(std::move(text));
 }
 
 asio::awaitable<bool> Connection::event(std::string_view data, std::string_view name) {
   std::string text;
   if (!name.empty()) text.append("event: ").append(name).append("\n");
   text.append("data: ").append(data).append("\n\n");
-  co_return co_await write(fmt::format("{:x}\r\n{}\r\n", text.size(), text));
+  co_return co_await write_events(std::move(text));
 }
 
-asio::awaitable<void> Connection::end_events() { co_await write("0\r\n\r\n"); }
+asio::awaitable<bool> Connection::keep_alive_comment() {
+  co_return co_await write_events(": still here\n\n");
+}
+
+asio::awaitable<void> Connection::end_events() {
+  if (chunked_) co_await write("0\r\n\r\n");
+}
 
 /// Looks whenever the socket has something to read, and, where that stays unread (a next request,
 /// or TLS's goodbye), every now and then.

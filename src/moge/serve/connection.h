@@ -36,8 +36,8 @@ class Connection {
   /// Agrees on TLS, if it is used; false when that failed.
   asio::awaitable<bool> handshake();
 
-  /// The next request; nothing when the client has left. A request that is no HTTP, larger than
-  /// kMaxBodyBytes or too slow is answered here (400, 413, 408) and ends the connection.
+  /// The next request; nothing when the client has left. A request that is no HTTP, too large or
+  /// too slow is answered here (400, 413 or 431, 408) and ends the connection.
   asio::awaitable<std::optional<HttpRequest>> read();
 
   asio::awaitable<void> send(int status, std::string_view content_type, std::string body,
@@ -47,9 +47,10 @@ class Connection {
   asio::awaitable<void> send_preflight();
 
   /// Server-sent events: begin_events, any number of event()s, end_events. event() returns false
-  /// when the client has left.
+  /// when the client has left. HTTP/1.0 knows no chunks: there the connection's end ends them.
   asio::awaitable<void> begin_events();
   asio::awaitable<bool> event(std::string_view data, std::string_view name = {});
+  asio::awaitable<bool> keep_alive_comment();  ///< nothing, said so that nobody hangs up
   asio::awaitable<void> end_events();
 
   /// Calls `gone` once if the client closes the connection while its answer is being made. Ends
@@ -72,6 +73,7 @@ class Connection {
   template <class Parser>
   asio::awaitable<beast::error_code> read_message(Parser& parser);
   asio::awaitable<bool> write(std::string bytes);
+  asio::awaitable<bool> write_events(std::string text);
   asio::awaitable<void> refuse(beast::error_code error);
   asio::awaitable<void> drain();
 
@@ -81,7 +83,7 @@ class Connection {
   Timeouts timeouts_;
   unsigned version_ = 11;
   int status_ = 0;
-  bool keep_alive_ = false, head_ = false;
+  bool keep_alive_ = false, head_ = false, chunked_ = false;
   bool refused_ = false;  // the client may still be sending
 };
 

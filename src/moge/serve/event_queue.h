@@ -18,8 +18,9 @@ namespace moge::serve {
 template <class Item>
 class EventQueue : public std::enable_shared_from_this<EventQueue<Item>> {
  public:
+  using Clock = std::chrono::steady_clock;
   explicit EventQueue(asio::any_io_executor executor) : timer_(std::in_place, std::move(executor)) {
-    timer_->expires_at(std::chrono::steady_clock::time_point::max());
+    timer_->expires_at(Clock::time_point::max());
   }
 
   /// From any thread. Posts inside the lock: the executor lives at least until close().
@@ -46,6 +47,21 @@ class EventQueue : public std::enable_shared_from_this<EventQueue<Item>> {
       beast::error_code ignored;
       co_await timer_->async_wait(into(ignored));
     }
+  }
+
+  /// The same, but nothing if none comes in time.
+  asio::awaitable<std::optional<Item>> pop_within(Clock::duration limit) {
+    const auto until = Clock::now() + limit;
+    std::optional<Item> item = try_pop();
+    if (item) co_return item;
+    timer_->expires_at(until);
+    while (!item && Clock::now() < until) {
+      beast::error_code ignored;
+      co_await timer_->async_wait(into(ignored));
+      item = try_pop();
+    }
+    timer_->expires_at(Clock::time_point::max());
+    co_return item;
   }
 
   std::optional<Item> try_pop() {

@@ -50,10 +50,10 @@ asio::awaitable<void> stream(Connection& connection, const ResponseWriter& write
   std::vector<OutputParser> parsers(answers.size(), OutputParser(form));
   co_await connection.begin_events();
   for (size_t ended = 0; ended < answers.size();) {
-    const Event event = co_await running.next();
-    if (std::holds_alternative<ClientLeft>(event.what)) co_return;
-    Answer& answer = answers[event.answer];
-    if (const auto* end = std::get_if<infer::TextEnd>(&event.what)) {
+    const std::optional<Event> event = co_await running.next_for(connection);
+    if (!event) co_return;
+    Answer& answer = answers[event->answer];
+    if (const auto* end = std::get_if<infer::TextEnd>(&event->what)) {
       answer.end = *end;
       ++ended;
     }
@@ -61,9 +61,9 @@ asio::awaitable<void> stream(Connection& connection, const ResponseWriter& write
     if (answer.end.finish.reason == infer::FinishReason::kError) {
       written = co_await connection.event(ApiError(500, answer.end.finish.error).body());
     } else if (kind == ApiKind::kChat) {
-      written = co_await write_chat(connection, writer, event, answer, parsers[event.answer]);
+      written = co_await write_chat(connection, writer, *event, answer, parsers[event->answer]);
     } else {
-      written = co_await write_completion(connection, writer, event, answer);
+      written = co_await write_completion(connection, writer, *event, answer);
     }
     if (!written) co_return;
   }

@@ -57,16 +57,16 @@ Json last_json(const Service& service, const Answer& answer, const std::string& 
 asio::awaitable<void> stream(const Service& service, Connection& connection, Running& running) {
   co_await connection.begin_events();
   while (true) {
-    const Event event = co_await running.next();
-    if (std::holds_alternative<ClientLeft>(event.what)) co_return;
-    if (const auto* piece = std::get_if<infer::TextPiece>(&event.what)) {
+    const std::optional<Event> event = co_await running.next_for(connection);
+    if (!event) co_return;
+    if (const auto* piece = std::get_if<infer::TextPiece>(&event->what)) {
       const Json chunk = {{"index", 0},
                           {"content", piece->text},
                           {"tokens", {piece->id}},
                           {"stop", false},
                           {"id_slot", 0}};
       if (!co_await connection.event(dump(chunk))) co_return;
-    } else if (const auto* end = std::get_if<infer::TextEnd>(&event.what)) {
+    } else if (const auto* end = std::get_if<infer::TextEnd>(&event->what)) {
       const bool failed = end->finish.reason == infer::FinishReason::kError;
       const Answer answer{.end = *end};
       const std::string last = failed ? ApiError(500, end->finish.error).body()

@@ -1,9 +1,9 @@
 #include "moge/serve/routes.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
-#include <utility>
 
 #include "moge/core/embedded.h"
 #include "moge/core/error.h"
@@ -15,6 +15,7 @@
 #include "moge/serve/expert_routes.h"
 #include "moge/serve/generate_route.h"
 #include "moge/serve/llama_route.h"
+#include "moge/serve/request_target.h"
 #include "moge/serve/structured_output.h"
 #include "moge/serve/text_routes.h"
 
@@ -45,69 +46,99 @@ asio::awaitable<void> completions(const Service& service, Connection& connection
   co_await generate(service, connection, ApiKind::kCompletion, request, std::move(prompts));
 }
 
-void require_method(const HttpRequest& request, http::verb method) {
-  if (request.method() != method)
-    throw ApiError(
-        405, fmt::format("{} is not allowed here, use {}", std::string(request.method_string()),
-                         std::string(http::to_string(method))));
+Json health(const Service&) { return {{"status", "ok"}}; }
+Json pong(const Service&) { return Json::object(); }
+Json version(const Service&) { return version_info(); }
+
+/// An answer that one function makes from the body.
+template <Json (*make)(const Service&, std::string_view)>
+asio::awaitable<void> made(const Service& service, Connection& connection, const Asked& asked) {
+  co_await connection.send(200, kJson, dump(make(service, asked.request.body())));
 }
 
-void require_get(const HttpRequest& request) {
-  if (request.method() != http::verb::head) require_method(request, http::verb::get);
+/// One that asks for nothing.
+template <Json (*show)(const Service&)>
+asio::awaitable<void> shown(const Service& service, Connection& connection, const Asked&) {
+  co_await connection.send(200, kJson, dump(show(service)));
 }
 
-/// Answers that one function makes from the body; nothing for other paths.
-std::optional<Json> text_answer(const Service& service, std::string_view path,
-                                const HttpRequest& request) {
-  using Make = Json (*)(const Service&, std::string_view);
-  static constexpr std::pair<std::string_view, Make> kPosts[] = {
-      {"/tokenize", tokenize},
-      {"/detokenize", detokenize},
-      {"/apply-template", apply_template},
-      {"/v1/messages/count_tokens", count_tokens}};
-  for (const auto& [name, make] : kPosts) {
-    if (path != name) continue;
-    require_method(request, http::verb::post);
-    return make(service, request.body());
-  }
-  using Show = Json (*)(const Service&);
-  static constexpr std::pair<std::string_view, Show> kGets[] = {
-      {"/v1/models", model_list},
-      {"/props", props},
-      {"/slots", slots},
-      {"/experts", experts},
-      {"/start_expert_distribution_record", start_expert_record},
-      {"/stop_expert_distribution_record", stop_expert_record},
-      {"/dump_expert_distribution_record", dump_expert_record},
-      {"/version", [](const Service&) { return version_info(); }},
-      {"/ping", [](const Service&) { return Json::object(); }},
-      {"/health",
-       [](const Service&) {
-         return Json{{"status", "ok"}};
-       }},
-      {"/v1/health", [](const Service&) {
-         return Json{{"status", "ok"}};
-       }}};
-  for (const auto& [name, show] : kGets) {
-    if (path != name) continue;
-    const bool either = path == "/ping" || path.ends_with("_record");  // as their models do
-    if (!either || request.method() != http::verb::post) require_get(request);
-    return show(service);
-  }
-  return {};
+/// One that takes the engine.
+template <asio::awaitable<void> (*run)(const Service&, Connection&, const std::string&)>
+asio::awaitable<void> generated(const Service& service, Connection& connection,
+                                const Asked& asked) {
+  return run(service, connection, asked.request.body());
 }
 
-using Generate = asio::awaitable<void> (*)(const Service&, Connection&, const std::string&);
+asio::awaitable<void> model(const Service& service, Connection& connection, const Asked& asked) {
+  service.check_model(std::string(asked.rest));
+  co_await connection.send(200, kJson, dump(model_list(service)["data"][0]));
+}
 
-/// Answers that take the engine; null for other paths.
-Generate generating(std::string_view path) {
-  static constexpr std::pair<std::string_view, Generate> kAll[] = {
-      {"/v1/completions", completions}, {"/v1/chat/completions", chat_completions},
-      {"/v1/messages", messages},       {"/v1/responses", responses},
-      {"/v1/embeddings", embeddings},   {"/completion", llama_completion}};
-  for (const auto& [name, generate] : kAll)
-    if (path == name) return generate;
-  return nullptr;
+asio::awaitable<void> metrics(const Service& service, Connection& connection, const Asked&) {
+  co_await connection.send(200, "text/plain; version=0.0.4; charset=utf-8", metrics_text(service));
+}
+
+asio::awaitable<void> open_api(const Service&, Connection& connection, const Asked&) {
+  co_await connection.send(200, kJson, std::string(kOpenApiFiles.front().content));
+}
+
+asio::awaitable<void> page(const Service&, Connection& connection, const Asked&) {
+  co_await connection.send(200, "text/html; charset=utf-8", std::string(page_file("index.html")),
+                           "Content-Security-Policy", page_file("content_security_policy.txt"));
+}
+
+constexpr bool kGet = true, kPost = true, kNo = false;
+
+constexpr Route kRoutes[] = {
+    {"/v1/completions", kNo, kPost, generated<completions>},
+    {"/v1/chat/completions", kNo, kPost, generated<chat_completions>},
+    {"/chat/completions", kNo, kPost, generated<chat_completions>},  // llama.cpp's shorter names
+    {"/v1/responses", kNo, kPost, generated<responses>},
+    {"/v1/messages", kNo, kPost, generated<messages>},
+    {"/v1/messages/count_tokens", kNo, kPost, made<count_tokens>},
+    {"/v1/embeddings", kNo, kPost, generated<embeddings>},
+    {"/completion", kNo, kPost, generated<llama_completion>},
+    {"/completions", kNo, kPost, generated<llama_completion>},
+    {"/v1/models", kGet, kNo, shown<model_list>},
+    {"/models", kGet, kNo, shown<model_list>},
+    {"/v1/models/{model}", kGet, kNo, model},
+    {"/tokenize", kNo, kPost, made<tokenize>},
+    {"/detokenize", kNo, kPost, made<detokenize>},
+    {"/apply-template", kNo, kPost, made<apply_template>},
+    {"/props", kGet, kNo, shown<props>},
+    {"/slots", kGet, kNo, shown<slots>},
+    {"/experts", kGet, kNo, shown<experts>},
+    {"/start_expert_distribution_record", kGet, kPost, shown<start_expert_record>},
+    {"/stop_expert_distribution_record", kGet, kPost, shown<stop_expert_record>},
+    {"/dump_expert_distribution_record", kGet, kPost, shown<dump_expert_record>},
+    {"/version", kGet, kNo, shown<version>},
+    {"/ping", kGet, kPost, shown<pong>},
+    {"/health", kGet, kNo, shown<health>},
+    {"/v1/health", kGet, kNo, shown<health>},
+    {"/metrics", kGet, kNo, metrics},
+    {"/openapi.json", kGet, kNo, open_api},
+    {"/", kGet, kNo, page}};
+
+/// What stands in place of the name that the route's path ends in; nothing for another path.
+std::optional<std::string_view> match(const Route& route, std::string_view path) {
+  const size_t name = route.path.find('{');
+  const bool fits = name == std::string_view::npos
+                        ? path == route.path
+                        : path.size() > name && path.starts_with(route.path.substr(0, name));
+  if (!fits) return {};
+  return path.substr(std::min(name, path.size()));
+}
+
+void require_method(const Route& route, const HttpRequest& request) {
+  const http::verb method = request.method();
+  const bool gets = method == http::verb::get || method == http::verb::head;
+  if ((gets && route.get) || (method == http::verb::post && route.post)) return;
+  const char* allowed = !route.get   ? "POST, OPTIONS"
+                        : route.post ? "GET, HEAD, POST, OPTIONS"
+                                     : "GET, HEAD, OPTIONS";
+  throw ApiError(405, fmt::format("{} is not allowed here, use {}",
+                                  std::string(request.method_string()), route.get ? "GET" : "POST"))
+      .with_header("Allow", allowed);
 }
 
 std::string_view field(const HttpRequest& request, const char* name) {
@@ -115,55 +146,55 @@ std::string_view field(const HttpRequest& request, const char* name) {
   return {value.data(), value.size()};
 }
 
+/// Bodies come as they are.
+void require_plain_body(const HttpRequest& request) {
+  const std::string_view encoding = field(request, "Content-Encoding");
+  if (encoding.empty() || encoding == "identity") return;
+  throw ApiError(415, fmt::format("the body's Content-Encoding is {}, send it as it is", encoding))
+      .with_header("Accept-Encoding", "identity");
+}
+
 asio::awaitable<void> dispatch(const Service& service, Connection& connection,
-                               const HttpRequest& request) {
-  const std::string target(request.target());
-  const std::string path = target.substr(0, target.find('?'));
+                               const HttpRequest& request, const std::string& path) {
   if (request.method() == http::verb::options) {
     co_await connection.send_preflight();
     co_return;
   }
   check_access(service.api_keys, path, field(request, "Authorization"),
                field(request, "X-Api-Key"));
-  if (const Generate generate = generating(path)) {
-    require_method(request, http::verb::post);
-    co_await generate(service, connection, request.body());
-  } else if (path == "/metrics") {
-    require_get(request);
-    co_await connection.send(200, "text/plain; version=0.0.4; charset=utf-8",
-                             metrics_text(service));
-  } else if (path == "/openapi.json") {
-    require_get(request);
-    co_await connection.send(200, kJson, std::string(kOpenApiFiles.front().content));
-  } else if (path == "/") {
-    require_get(request);
-    co_await connection.send(200, "text/html; charset=utf-8", std::string(page_file("index.html")),
-                             "Content-Security-Policy", page_file("content_security_policy.txt"));
-  } else if (const auto json = text_answer(service, path, request)) {
-    co_await connection.send(200, kJson, dump(*json));
-  } else {
-    throw ApiError(404, fmt::format("there is nothing at {}", path));
+  for (const Route& route : kRoutes) {
+    const std::optional<std::string_view> rest = match(route, path);
+    if (!rest) continue;
+    require_method(route, request);
+    require_plain_body(request);
+    const Asked asked{.request = request, .rest = *rest};
+    co_await route.answer(service, connection, asked);
+    co_return;
   }
+  throw ApiError(404, fmt::format("there is nothing at {}", path));
 }
 
 }  // namespace
 
+std::span<const Route> routes() { return kRoutes; }
+
 asio::awaitable<void> answer(const Service& service, Connection& connection,
                              const HttpRequest& request) {
+  const std::string path = path_of({request.target().data(), request.target().size()});
   std::string body;
+  std::pair<std::string, std::string> header;
   int status = 500;
   try {
-    co_await dispatch(service, connection, request);
+    co_await dispatch(service, connection, request, path);
     co_return;
   } catch (const ApiError& error) {
     status = error.status();
-    const bool anthropic = request.target().starts_with("/v1/messages");
-    body = error.body(anthropic ? "error" : "");
+    header = error.header();
+    body = error.body(path.starts_with("/v1/messages") ? "error" : "");
   } catch (const std::exception& error) {
     body = ApiError(500, error.what()).body();
   }
-  const bool busy = status == 429;
-  co_await connection.send(status, kJson, std::move(body), busy ? "Retry-After" : "", "1");
+  co_await connection.send(status, kJson, std::move(body), header.first, header.second);
 }
 
 }  // namespace moge::serve

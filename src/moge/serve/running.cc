@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "moge/serve/api_error.h"
+#include "moge/serve/connection.h"
 
 namespace moge::serve {
 
@@ -72,10 +73,25 @@ void Running::leave() {
 
 asio::awaitable<Event> Running::next() {
   Event event = co_await queue_->pop();
+  count(event);
+  co_return event;
+}
+
+asio::awaitable<std::optional<Event>> Running::next_for(Connection& connection) {
+  std::optional<Event> event = co_await queue_->pop_within(service_.silence);
+  while (!event) {
+    if (!co_await connection.keep_alive_comment()) co_return std::nullopt;
+    event = co_await queue_->pop_within(service_.silence);
+  }
+  if (std::holds_alternative<ClientLeft>(event->what)) co_return std::nullopt;
+  count(*event);
+  co_return event;
+}
+
+void Running::count(const Event& event) {
   if (const auto* piece = std::get_if<infer::TextPiece>(&event.what); piece && !piece->of_prompt)
     count_piece(event);
   if (const auto* end = std::get_if<infer::TextEnd>(&event.what)) count_end(end->finish);
-  co_return event;
 }
 
 void Running::count_piece(const Event& event) {

@@ -15,6 +15,8 @@
 
 namespace moge::serve {
 
+class Connection;
+
 struct ClientLeft {};
 
 struct Event {
@@ -57,10 +59,14 @@ class Running {
 
   /// The next event, counted in the service's metrics.
   asio::awaitable<Event> next();
+  /// The same for a stream, whose client is told of every Service::silence without an event;
+  /// nothing once it has left.
+  asio::awaitable<std::optional<Event>> next_for(Connection& connection);
 
  private:
   void start_all(std::vector<infer::Request> requests);
   void leave();
+  void count(const Event& event);
   void count_piece(const Event& event);
   void count_end(const infer::FinishEvent& finish);
   void start(infer::Request request);

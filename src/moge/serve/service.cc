@@ -113,7 +113,7 @@ infer::RequestId Service::submit(infer::Request request, std::shared_ptr<infer::
   try {
     return engine.submit(std::move(request), std::move(sink));
   } catch (const infer::QueueFull& error) {
-    throw ApiError(429, error.what(), {}, "queue_full");
+    throw ApiError(429, error.what(), {}, "queue_full").with_header("Retry-After", "1");
   } catch (const Error& error) {
     // The engine's sentences begin with the field: "prompt has token id ...".
     const std::string text = error.what();

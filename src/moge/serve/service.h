@@ -1,6 +1,7 @@
 // What a server serves: a model with its tokenizer, chat template and engine. No sockets here.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <ctime>
 #include <memory>
@@ -44,6 +45,8 @@ struct Service {
   /// Of structured output; shared because it is known by name only here.
   std::shared_ptr<GrammarCompiler> grammars = make_grammar_compiler();
   std::time_t created = std::time(nullptr);
+  /// After so long without an event a stream says that it lives: proxies close what is silent.
+  std::chrono::milliseconds silence{15000};
 
   /// 404 unless `name` is empty or the served model's.
   void check_model(const std::string& name) const;
