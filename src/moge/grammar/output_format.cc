@@ -28,6 +28,12 @@ Expr add_choices(Grammar& grammar, const std::vector<std::string>& choices) {
   return grammar.choice(std::move(parts));
 }
 
+Grammar calls_grammar(const ToolCalls& calls, Budget& budget) {
+  Grammar grammar;
+  grammar.root = add_tool_calls(grammar, calls, budget);
+  return grammar;
+}
+
 Grammar without_preamble(const OutputFormat& format, Budget& budget) {
   switch (format.kind) {
     case OutputFormat::Kind::kJsonObject:
@@ -39,7 +45,7 @@ Grammar without_preamble(const OutputFormat& format, Budget& budget) {
     case OutputFormat::Kind::kChoice:
       return one_rule([&](Grammar& g) { return add_choices(g, format.choices); });
     case OutputFormat::Kind::kToolCalls:
-      return tool_calls_grammar(format.calls, budget);
+      return calls_grammar(format.calls, budget);
     case OutputFormat::Kind::kGbnf:
       break;
   }
@@ -65,6 +71,12 @@ Expr add_preamble(Grammar& grammar, const OutputFormat::Preamble& preamble, Budg
 
 Grammar to_grammar(const OutputFormat& format, Budget& budget) {
   Grammar grammar = without_preamble(format, budget);
+  if (format.may_call) {
+    const RuleId calls = add_tool_calls(grammar, format.calls, budget);
+    const Expr either = grammar.choice({grammar.call(grammar.root), grammar.call(calls)});
+    grammar.root = grammar.add_rule("the answer");
+    grammar.define(grammar.root, either);
+  }
   if (format.preamble.end.empty()) return grammar;
   const Expr body = grammar.call(grammar.root);
   grammar.root = grammar.add_rule("the output");

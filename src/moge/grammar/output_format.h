@@ -21,12 +21,14 @@ struct OutputFormat {
   Kind kind = Kind::kJsonObject;
   std::string text;                  ///< schema, regular expression or grammar
   std::vector<std::string> choices;  ///< kChoice
-  ToolCalls calls;                   ///< kToolCalls
+  ToolCalls calls;                   ///< kToolCalls, may_call
+  bool may_call = false;             ///< calls may come in place of what `kind` says
   Preamble preamble;
 
+  bool has_calls() const { return kind == Kind::kToolCalls || may_call; }
   /// JSON or calls, of which half is of no use: nothing but its end may end it.
   bool is_whole() const {
-    return kind == Kind::kJsonObject || kind == Kind::kJsonSchema || kind == Kind::kToolCalls;
+    return kind == Kind::kJsonObject || kind == Kind::kJsonSchema || has_calls();
   }
   bool operator==(const OutputFormat&) const = default;
 };

@@ -30,12 +30,11 @@ Expr add_call(Grammar& grammar, JsonRules& rules, const ToolCalls& calls,
 
 }  // namespace
 
-Grammar tool_calls_grammar(const ToolCalls& calls, Budget& budget) {
+RuleId add_tool_calls(Grammar& grammar, const ToolCalls& calls, Budget& budget) {
   check(!calls.tools.empty(), "there is no tool to call");
   check(calls.most >= 1 && calls.most <= kMaxRepeat, "{} calls at most, want 1 to {}", calls.most,
         kMaxRepeat);
-  Grammar grammar;
-  grammar.root = grammar.add_rule("the calls");
+  const RuleId all = grammar.add_rule("the calls");
   JsonRules rules(grammar);
   std::vector<Expr> any;
   for (const ToolCalls::Tool& tool : calls.tools)
@@ -43,10 +42,10 @@ Grammar tool_calls_grammar(const ToolCalls& calls, Budget& budget) {
   const RuleId call = grammar.add_rule("a call");
   grammar.define(call, grammar.choice(std::move(any)));
   const Expr more = grammar.sequence({grammar.bytes(calls.between), grammar.call(call)});
-  grammar.define(grammar.root, grammar.sequence({grammar.bytes(calls.before), grammar.call(call),
-                                                 grammar.repeat(more, 0, calls.most - 1),
-                                                 grammar.bytes(calls.after)}));
-  return grammar;
+  grammar.define(
+      all, grammar.sequence({grammar.bytes(calls.before), grammar.call(call),
+                             grammar.repeat(more, 0, calls.most - 1), grammar.bytes(calls.after)}));
+  return all;
 }
 
 }  // namespace moge::grammar

@@ -23,7 +23,8 @@ struct ToolCalls {
   bool operator==(const ToolCalls&) const = default;
 };
 
-/// Throws Error that names the tool whose schema cannot be followed, and the keyword.
-Grammar tool_calls_grammar(const ToolCalls& calls, Budget& budget);
+/// A rule of the calls. Throws Error that names the tool whose schema cannot be followed, and the
+/// keyword.
+RuleId add_tool_calls(Grammar& grammar, const ToolCalls& calls, Budget& budget);
 
 }  // namespace moge::grammar

@@ -15,7 +15,7 @@ struct Counters {
   std::atomic<int64_t> prompt_tokens{0}, output_tokens{0};
   std::atomic<int64_t> steps{0}, finished{0}, preemptions{0};
   std::atomic<int64_t> prefix_queries{0}, prefix_hits{0};
-  std::atomic<int64_t> drafted_tokens{0}, accepted_tokens{0};
+  std::atomic<int64_t> drafts{0}, drafted_tokens{0}, accepted_tokens{0}, longest{0};
   std::atomic<int64_t> prompt_ns{0}, decode_ns{0}, model_ns{0}, observer_ns{0};
   std::atomic<int64_t> step_rows{0};
   std::array<std::atomic<int64_t>, 17> steps_by_rows{};
@@ -40,8 +40,10 @@ struct Counters {
                       .preemptions = get(preemptions),
                       .prefix_queries = get(prefix_queries),
                       .prefix_hits = get(prefix_hits),
+                      .drafts = get(drafts),
                       .drafted_tokens = get(drafted_tokens),
                       .accepted_tokens = get(accepted_tokens),
+                      .longest = get(longest),
                       .prompt_s = static_cast<double>(get(prompt_ns)) * 1e-9,
                       .decode_s = static_cast<double>(get(decode_ns)) * 1e-9,
                       .model_s = static_cast<double>(get(model_ns)) * 1e-9,

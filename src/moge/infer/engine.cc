@@ -103,6 +103,7 @@ struct Engine::State {
   std::vector<std::unique_ptr<Sequence>> arrived;
   std::vector<RequestId> left;
   int64_t admitted = 0;  // that the queue's count knows of
+  int64_t longest = 0;   // sequence that has ended
 
   std::mutex mutex;  // guards what follows
   std::condition_variable changed, idle;
@@ -381,6 +382,8 @@ bool Engine::State::take_sample(Sequence& s, std::span<float> logits_V, int64_t 
 void Engine::State::finish(Sequence& s, FinishReason reason, std::string error,
                            const Sample& stop) {
   const auto now = Clock::now();
+  longest = std::max(longest, s.length);
+  Counters::set(counters.longest, longest);
   const bool was_admitted = s.admitted != Clock::time_point{};
   const auto admission = was_admitted ? s.admitted : now;
   const auto first = s.output_tokens() == 0 ? now : s.first_token;
@@ -443,6 +446,7 @@ void Engine::State::count_step(double seconds) {
   Counters::set(counters.preemptions, counts.preemptions);
   Counters::set(counters.prefix_queries, counts.prefix_queries);
   Counters::set(counters.prefix_hits, counts.prefix_hits);
+  Counters::set(counters.drafts, counts.drafts);
   Counters::set(counters.drafted_tokens, counts.drafted);
 }
 

@@ -98,7 +98,9 @@ struct EngineStats {
   int64_t prompt_tokens = 0, output_tokens = 0;
   int64_t steps = 0, finished = 0, preemptions = 0;
   int64_t prefix_queries = 0, prefix_hits = 0;      ///< prompt tokens looked up, found
-  int64_t drafted_tokens = 0, accepted_tokens = 0;  ///< of speculation
+  int64_t drafts = 0;                               ///< of speculation: times that it guessed
+  int64_t drafted_tokens = 0, accepted_tokens = 0;  ///< and the tokens of all guesses
+  int64_t longest = 0;                              ///< of finished sequences, prompt and output
   double prompt_s = 0, decode_s = 0;                ///< time of steps with and without prompt rows
   double model_s = 0, observer_s = 0;               ///< of them in the model, in the observer
   int64_t step_rows = 0;                            ///< of all steps

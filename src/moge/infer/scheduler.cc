@@ -89,6 +89,7 @@ void Scheduler::draft(Sequence& s) {
   s.rows += drafts;
   rows_left_ -= drafts;
   counts_.decode_rows += drafts;
+  counts_.drafts += drafts > 0;
   counts_.drafted += drafts;
 }
 

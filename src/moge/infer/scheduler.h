@@ -28,7 +28,7 @@ struct SchedulerCounts {
   int64_t preemptions = 0;
   int64_t waiting_again = 0;                    ///< now, preempted
   int64_t prefix_queries = 0, prefix_hits = 0;  ///< tokens, at admission
-  int64_t drafted = 0;                          ///< guesses put into steps
+  int64_t drafts = 0, drafted = 0;              ///< guesses put into steps: runs of them, tokens
 };
 
 /// Order is (priority, arrival) everywhere: who stands first is admitted first, served first and

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 #include <nlohmann/json.hpp>
+#include <random>
 
 #include "moge/serve/chat_tools.h"
 #include "moge/serve/request_fields.h"
@@ -45,6 +46,11 @@ std::vector<std::pair<int32_t, float>> read_logit_bias(const json& object) {
   return biases;
 }
 
+uint64_t any_seed() {
+  std::random_device random;
+  return uint64_t{random()} << 32 | random();
+}
+
 void read_sampling(const json& body, infer::SamplingParams& s) {
   s.temperature = static_cast<float>(read_number(body, "temperature", 1.0));
   s.top_p = static_cast<float>(read_number(body, "top_p", 1.0));
@@ -52,11 +58,14 @@ void read_sampling(const json& body, infer::SamplingParams& s) {
   if (s.top_k == -1) s.top_k = 0;  // vLLM's spelling of "off"
   s.min_p = static_cast<float>(read_number(body, "min_p", 0.0));
   s.typical_p = static_cast<float>(read_number(body, "typical_p", 1.0));
-  s.repetition_penalty = static_cast<float>(read_number(body, "repetition_penalty", 1.0));
+  const double repeat_penalty = read_number(body, "repeat_penalty", 1.0);  // llama.cpp's name
+  s.repetition_penalty =
+      static_cast<float>(read_number(body, "repetition_penalty", repeat_penalty));
   s.presence_penalty = static_cast<float>(read_number(body, "presence_penalty", 0.0));
   s.frequency_penalty = static_cast<float>(read_number(body, "frequency_penalty", 0.0));
   s.logit_bias = read_logit_bias(body);
-  s.seed = static_cast<uint64_t>(read_integer(body, "seed", 0));
+  const int64_t seed = read_integer(body, "seed", -1);  // vLLM's and llama.cpp's "any"
+  s.seed = seed == -1 ? any_seed() : static_cast<uint64_t>(seed);
   s.min_tokens = read_integer(body, "min_tokens", 0);
   s.ignore_eos = read_bool(body, "ignore_eos", false);
   s.stop = read_stops(body);
@@ -131,20 +140,37 @@ void check_messages(const json& body) {
   }
 }
 
-/// Joins OpenAI's content parts: [{"type": "text", "text": ...}] becomes the text.
-json with_plain_content(json messages) {
-  for (json& message : messages) {
-    if (!message.contains("content") || !message["content"].is_array()) continue;
-    std::string text;
-    for (const json& part : message["content"]) {
-      require(part.is_object() && part.value("type", json()) == "text" && part.contains("text") &&
-                  part["text"].is_string(),
-              "messages", "a content part is not of type text");
-      text += part["text"].get<std::string>();
-    }
-    message["content"] = text;
-  }
-  return messages;
+/// The text of one of OpenAI's content parts.
+std::string text_of_part(const json& part) {
+  if (part.is_string()) return part.get<std::string>();
+  require(part.is_object(), "messages", "a content part is neither an object nor a string");
+  const std::string type = part.value("type", json()).dump();
+  const bool is_text = type == "\"text\"" || type == "\"input_text\"" || type == "\"output_text\"";
+  require(is_text || type == "\"refusal\"", "messages",
+          "a content part has the type {}; this server reads text", type);
+  const json* text = find(part, is_text ? "text" : "refusal");
+  require(text && text->is_string(), "messages", "a content part has no text");
+  return text->get<std::string>();
+}
+
+/// As templates expect it: the content one text, and no field that says nothing, which clients
+/// write when they send back an answer; templates ask whether a field is there.
+json plain_message(const json& message) {
+  json plain = json::object();
+  for (const auto& [key, value] : message.items())
+    if (!value.is_null() && !(key == "tool_calls" && value.empty())) plain[key] = value;
+  json& content = plain["content"];
+  std::string text;
+  if (content.is_array())
+    for (const json& part : content) text += text_of_part(part);
+  if (!content.is_string()) content = text;
+  return plain;
+}
+
+json plain_messages(const json& messages) {
+  json plain = json::array();
+  for (const json& message : messages) plain.push_back(plain_message(message));
+  return plain;
 }
 
 }  // namespace
@@ -179,7 +205,7 @@ ChatRequest chat_request_of(const json& body) {
   ChatRequest request;
   read_common(body, request);
   check_messages(body);
-  request.messages_json = with_call_objects(with_plain_content(body["messages"])).dump();
+  request.messages_json = with_call_objects(plain_messages(body["messages"])).dump();
   read_tools(body, request);
   if (const json* kwargs = find(body, "chat_template_kwargs")) {
     require(kwargs->is_object(), "chat_template_kwargs", "chat_template_kwargs is not an object");
@@ -191,6 +217,7 @@ ChatRequest chat_request_of(const json& body) {
         static_cast<int>(read_integer_between(body, "top_logprobs", 0, 0, kMaxAlternatives));
   read_max_tokens(body, "max_tokens", request);
   read_max_tokens(body, "max_completion_tokens", request);
+  if (read_integer(body, "n_predict", -1) >= 0) read_max_tokens(body, "n_predict", request);
   return request;
 }
 

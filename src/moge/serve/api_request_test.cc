@@ -114,7 +114,7 @@ TEST(CompletionRequest, NamesFeaturesThatAreNotThere) {
   using Refusal = std::pair<int, std::string>;
   EXPECT_EQ(with_field(R"("suffix":"x")"), Refusal(501, "suffix"));
   EXPECT_EQ(with_field(R"("suffix":null)"), Refusal(200, ""));
-  EXPECT_EQ(with_field(R"("suffix":null)"), Refusal(200, ""));
+  EXPECT_EQ(with_field(R"("suffix":"")"), Refusal(200, ""));
 }
 
 TEST(ChatRequest, ReadsMessagesAndJoinsTextParts) {
@@ -127,6 +127,52 @@ TEST(ChatRequest, ReadsMessagesAndJoinsTextParts) {
   EXPECT_EQ(request.max_tokens, 9);
   EXPECT_EQ(request.sampling.num_logprobs, 2);
   EXPECT_FALSE(parse_chat_request(R"({"messages":[{"role":"user","content":"x"}]})").max_tokens);
+}
+
+TEST(CompletionRequest, DrawsASeedWhereNoneIsGiven) {
+  const auto seed_of = [](const char* fields) {
+    return parse_completion_request(std::string(R"({"prompt":"x")") + fields + "}").sampling.seed;
+  };
+  for (const char* any : {"", R"(,"seed":null)", R"(,"seed":-1)"})
+    EXPECT_NE(seed_of(any), seed_of(any)) << any;
+  EXPECT_EQ(seed_of(R"(,"seed":0)"), 0u);
+  EXPECT_EQ(seed_of(R"(,"seed":-2)"), static_cast<uint64_t>(-2));
+}
+
+nlohmann::ordered_json messages_of(const std::string& messages) {
+  return nlohmann::ordered_json::parse(
+      parse_chat_request(R"({"messages":)" + messages + "}").messages_json);
+}
+
+TEST(ChatRequest, LeavesOutWhatSaysNothing) {
+  // As the SDK writes an answer that is sent back.
+  const auto message = messages_of(R"([{"content":"hi","refusal":null,"role":"assistant",
+      "annotations":null,"audio":null,"function_call":null,"tool_calls":null}])")[0];
+  EXPECT_EQ(message.dump(), R"({"content":"hi","role":"assistant"})");
+  EXPECT_EQ(messages_of(R"([{"role":"assistant","content":null,"tool_calls":[]}])")[0].dump(),
+            R"({"role":"assistant","content":""})");
+  EXPECT_EQ(messages_of(R"([{"role":"tool","content":[],"tool_call_id":"1"}])")[0]["content"], "");
+}
+
+TEST(ChatRequest, ReadsEveryKindOfTextPart) {
+  EXPECT_EQ(messages_of(R"([{"role":"user","content":["a",{"type":"input_text","text":"b"},
+      {"type":"output_text","text":"c"},{"type":"refusal","refusal":"d"}]}])")[0]["content"],
+            "abcd");
+  for (const char* part : {"7", "{}", R"({"type":"text"})", R"({"type":"refusal","text":"x"})",
+                           R"({"type":"image_url","image_url":{"url":"x"}})"})
+    EXPECT_EQ(
+        chat(R"({"messages":[{"role":"user","content":[)" + std::string(part) + "]}]}").second,
+        "messages")
+        << part;
+}
+
+TEST(ChatRequest, KnowsLlamasNames) {
+  const ChatRequest request = parse_chat_request(
+      R"({"messages":[{"role":"user","content":"x"}],"n_predict":5,"repeat_penalty":1.5})");
+  EXPECT_EQ(request.max_tokens, 5);
+  EXPECT_FLOAT_EQ(request.sampling.repetition_penalty, 1.5f);
+  EXPECT_FALSE(parse_chat_request(R"({"messages":[{"role":"user","content":"x"}],"n_predict":-1})")
+                   .max_tokens);
 }
 
 std::string chat_with(const std::string& fields) {
@@ -158,6 +204,33 @@ TEST(ChatRequest, ReadsTools) {
   EXPECT_EQ(refused(R"("tool_choice":"auto")"), "tool_choice");
   EXPECT_EQ(refused(tools + R"(,"tool_choice":"some")"), "tool_choice");
   EXPECT_EQ(refused(tools + R"(,"tool_choice":{"function":{"name":"g"}})"), "tool_choice");
+}
+
+TEST(ChatRequest, ReadsAllowedTools) {
+  const auto with = [](const std::string& choice) {
+    return chat_with(R"("tools":[{"type":"function","function":{"name":"f"}},
+        {"type":"function","function":{"name":"g"}}],"tool_choice":{"type":"allowed_tools",)" +
+                     choice + "}");
+  };
+  using Kind = ToolChoice::Kind;
+  for (const auto& [mode, kind] : {std::pair("auto", Kind::kAuto), {"required", Kind::kRequired}})
+    for (const char* tool :
+         {R"({"type":"function","function":{"name":"g"}})", R"({"type":"function","name":"g"})"}) {
+      const ChatRequest request = parse_chat_request(with(
+          std::string(R"("allowed_tools":{"mode":")") + mode + R"(","tools":[)" + tool + "]}"));
+      EXPECT_EQ(request.tool_choice.kind, kind);
+      const auto tools = nlohmann::json::parse(request.tools_json);
+      ASSERT_EQ(tools.size(), 1u);
+      EXPECT_EQ(tools[0]["function"]["name"], "g");
+    }
+  for (const char* wrong :
+       {R"("allowed_tools":7)", R"("x":1)", R"("allowed_tools":{"mode":"auto"})",
+        R"("allowed_tools":{"mode":"auto","tools":[]})",
+        R"("allowed_tools":{"mode":"none","tools":[{"name":"g"}]})",
+        R"("allowed_tools":{"tools":[{"name":"g"}]})",
+        R"("allowed_tools":{"mode":"auto","tools":[{"name":"h"}]})",
+        R"("allowed_tools":{"mode":"auto","tools":["g"]})"})
+    EXPECT_EQ(chat(with(wrong)), std::pair(400, std::string("tool_choice"))) << wrong;
 }
 
 TEST(ChatRequest, GivesTemplatesArgumentsAsObjects) {

@@ -190,7 +190,7 @@ Json ResponseWriter::completion_logprobs(const std::vector<infer::TextPiece>& pi
     made["token_logprobs"].push_back(known ? Json(piece.logprob) : Json(nullptr));
     made["top_logprobs"].push_back(std::move(top));
     made["text_offset"].push_back(text_offset);
-    text_offset += static_cast<int64_t>(piece.text.size());
+    text_offset += count_characters(piece.text);
   }
   return made;
 }
@@ -213,20 +213,9 @@ Json ResponseWriter::prompt_logprobs(const Answer& answer) const {
 }
 
 Json ResponseWriter::chat_logprobs(const std::vector<infer::TextPiece>& pieces) const {
-  const auto entry = [&](int32_t id, float logprob) {
-    const std::string text = token_text(id);
-    return Json{{"token", text},
-                {"logprob", logprob},
-                {"bytes", std::vector<uint8_t>(text.begin(), text.end())}};
-  };
   Json content = Json::array();
-  for (const infer::TextPiece& piece : pieces) {
-    Json made = entry(piece.id, piece.logprob);
-    made["top_logprobs"] = Json::array();
-    for (const infer::TokenLogprob& other : piece.top)
-      made["top_logprobs"].push_back(entry(other.id, other.logprob));
-    content.push_back(std::move(made));
-  }
+  for (const infer::TextPiece& piece : pieces)
+    content.push_back(token_logprobs(service_.tokenizer, piece, /*with_ids=*/false));
   return {{"content", std::move(content)}};
 }
 
@@ -253,6 +242,26 @@ Json ResponseWriter::experts(const std::vector<infer::TextPiece>& pieces, int ha
     tokens.push_back(std::move(by_layer));
   }
   return tokens;
+}
+
+Json token_logprobs(const Tokenizer& tokenizer, const infer::TextPiece& piece, bool with_ids) {
+  const auto entry = [&](int32_t id, float logprob) {
+    const std::string text = tokenizer.decode(std::span(&id, 1), /*skip_special=*/false);
+    Json made = {{"token", text},
+                 {"logprob", logprob},
+                 {"bytes", std::vector<uint8_t>(text.begin(), text.end())}};
+    if (with_ids) made["id"] = id;
+    return made;
+  };
+  Json made = entry(piece.id, piece.logprob);
+  made["top_logprobs"] = Json::array();
+  for (const infer::TokenLogprob& other : piece.top)
+    made["top_logprobs"].push_back(entry(other.id, other.logprob));
+  return made;
+}
+
+int64_t count_characters(std::string_view text) {
+  return std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xC0) != 0x80; });
 }
 
 Json usage(const std::vector<Answer>& answers, int answers_per_prompt) {

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "moge/serve/running.h"
@@ -57,6 +58,10 @@ class ResponseWriter {
 /// its n answers.
 Json usage(const std::vector<Answer>& answers, int answers_per_prompt);
 
+/// A token with its log-probability and the likeliest ones; llama.cpp's form has their ids, too.
+Json token_logprobs(const Tokenizer& tokenizer, const infer::TextPiece& piece, bool with_ids);
+/// Of a text in whole characters: text_offset counts them, not bytes.
+int64_t count_characters(std::string_view text);
 /// llama.cpp's timings of one answer.
 Json timings(const infer::FinishEvent& finish);
 

@@ -17,12 +17,11 @@ asio::awaitable<bool> write_completion(Connection& connection, const ResponseWri
                                        const Event& event, Answer& answer) {
   const int index = static_cast<int>(event.answer);
   if (const auto* piece = std::get_if<infer::TextPiece>(&event.what)) {
-    const auto offset = static_cast<int64_t>(answer.text.size());
-    answer.text += piece->text;
+    const int64_t offset = answer.characters;
+    answer.characters += count_characters(piece->text);
     co_return co_await connection.event(dump(writer.piece_chunk(index, *piece, offset)));
   }
-  co_return co_await connection.event(
-      dump(writer.end_chunk(index, answer.end, static_cast<int64_t>(answer.text.size()))));
+  co_return co_await connection.event(dump(writer.end_chunk(index, answer.end, answer.characters)));
 }
 
 asio::awaitable<bool> write_chat(Connection& connection, const ResponseWriter& writer,

@@ -2,6 +2,7 @@
 
 #include <boost/asio/this_coro.hpp>
 #include <nlohmann/json.hpp>
+#include <span>
 #include <utility>
 
 #include "moge/serve/api_response.h"
@@ -16,17 +17,12 @@ namespace {
 /// The same request in OpenAI's words.
 CompletionRequest openai_request(const Json& body) {
   Json same = body;
-  const auto rename = [&](const char* from, const char* to) {
-    if (const Json* value = find(body, from)) same[to] = *value;
-    same.erase(from);
-  };
-  rename("repeat_penalty", "repetition_penalty");
   same.erase("max_tokens");
+  same.erase("logprobs");
   if (const int64_t tokens = read_integer(body, "n_predict", -1); tokens >= 0)
     same["max_tokens"] = tokens;
   if (const int64_t n = read_integer_between(body, "n_probs", 0, 0, 20); n > 0)
     same["logprobs"] = n;
-  if (read_integer(body, "seed", -1) == -1) same.erase("seed");
   if (find(body, "temperature") == nullptr) same["temperature"] = 0.8;  // llama.cpp's default
   CompletionRequest request = completion_request_of(same);
   if (!same.contains("max_tokens")) request.max_tokens.reset();  // as many as the context holds
@@ -54,17 +50,28 @@ Json last_json(const Service& service, const Answer& answer, const std::string& 
           {"timings", timings(finish)}};
 }
 
-asio::awaitable<void> stream(const Service& service, Connection& connection, Running& running) {
+/// What n_probs asks for, of each token.
+Json probabilities(const Service& service, std::span<const infer::TextPiece> pieces) {
+  Json all = Json::array();
+  for (const infer::TextPiece& piece : pieces)
+    all.push_back(token_logprobs(service.tokenizer, piece, /*with_ids=*/true));
+  return all;
+}
+
+asio::awaitable<void> stream(const Service& service, Connection& connection, Running& running,
+                             bool wants_probabilities) {
   co_await connection.begin_events();
   while (true) {
     const std::optional<Event> event = co_await running.next_for(connection);
     if (!event) co_return;
     if (const auto* piece = std::get_if<infer::TextPiece>(&event->what)) {
-      const Json chunk = {{"index", 0},
-                          {"content", piece->text},
-                          {"tokens", {piece->id}},
-                          {"stop", false},
-                          {"id_slot", 0}};
+      Json chunk = {{"index", 0},
+                    {"content", piece->text},
+                    {"tokens", {piece->id}},
+                    {"stop", false},
+                    {"id_slot", 0}};
+      if (wants_probabilities)
+        chunk["completion_probabilities"] = probabilities(service, {piece, 1});
       if (!co_await connection.event(dump(chunk))) co_return;
     } else if (const auto* end = std::get_if<infer::TextEnd>(&event->what)) {
       const bool failed = end->finish.reason == infer::FinishReason::kError;
@@ -90,8 +97,9 @@ asio::awaitable<void> llama_completion(const Service& service, Connection& conne
   Running running(service, request, std::move(prompts), co_await asio::this_coro::executor);
   const auto watch =
       connection.watch([queue = running.queue()] { queue->push({.what = ClientLeft{}}); });
+  const bool wants_probabilities = request.sampling.num_logprobs > 0;
   if (request.stream) {
-    co_await stream(service, connection, running);
+    co_await stream(service, connection, running, wants_probabilities);
     co_return;
   }
   const auto answers = co_await collect(running);
@@ -100,6 +108,8 @@ asio::awaitable<void> llama_completion(const Service& service, Connection& conne
   const Answer& answer = answers->front();
   Json whole = last_json(service, answer, answer.text);
   for (const infer::TextPiece& piece : answer.pieces) whole["tokens"].push_back(piece.id);
+  if (wants_probabilities)
+    whole["completion_probabilities"] = probabilities(service, answer.pieces);
   co_await connection.send(200, "application/json", dump(whole));
 }
 

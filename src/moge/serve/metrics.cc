@@ -111,6 +111,7 @@ void write_vllm(std::string& out, const infer::EngineStats& stats, const Metrics
           stats.prefix_queries);
   counter("vllm:prefix_cache_hits_total", "Prompt tokens found there.", stats.prefix_hits);
   counter("vllm:num_preemptions_total", "Requests put back to make room.", stats.preemptions);
+  counter("vllm:spec_decode_num_drafts_total", "Times that tokens were guessed.", stats.drafts);
   counter("vllm:spec_decode_num_draft_tokens_total", "Tokens guessed.", stats.drafted_tokens);
   counter("vllm:spec_decode_num_accepted_tokens_total", "Guesses that were right.",
           stats.accepted_tokens);
@@ -137,6 +138,10 @@ void write_llama(std::string& out, const infer::EngineStats& stats) {
   one("llamacpp:prompt_tokens_cached_total", "counter", "Prompt tokens found in the cache.",
       stats.prefix_hits);
   one("llamacpp:tokens_predicted_total", "counter", "Output tokens.", stats.output_tokens);
+  one("llamacpp:n_tokens_max", "counter", "Tokens of the longest request, prompt and output.",
+      stats.longest);
+  one("llamacpp:spec_decode_num_drafts_total", "counter", "Times that tokens were guessed.",
+      stats.drafts);
   one("llamacpp:spec_decode_num_draft_tokens_total", "counter", "Tokens guessed.",
       stats.drafted_tokens);
   one("llamacpp:spec_decode_num_accepted_tokens_total", "counter", "Guesses that were right.",

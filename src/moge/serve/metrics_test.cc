@@ -68,5 +68,26 @@ TEST_F(Server, HistogramsCountRequestsAndSteps) {
   EXPECT_LE(stats.model_s + stats.observer_s, stats.prompt_s + stats.decode_s);
 }
 
+TEST_F(Server, EverySeriesHasHelpAndType) {
+  post("/v1/completions", R"({"prompt":"abcd","max_tokens":3,"ignore_eos":true})");
+  settle();
+  const std::string metrics = get("/metrics");
+  std::set<std::string> names = names_of(metrics.substr(metrics.find("\r\n\r\n") + 4));
+  for (const char* name :
+       {"vllm:spec_decode_num_drafts_total", "vllm:spec_decode_num_draft_tokens_total",
+        "vllm:spec_decode_num_accepted_tokens_total", "llamacpp:spec_decode_num_drafts_total",
+        "llamacpp:n_tokens_max"})
+    EXPECT_TRUE(names.count(name)) << name;
+  EXPECT_NE(metrics.find("\nllamacpp:n_tokens_max 7\n"), std::string::npos);
+  for (const std::string& name : names) {
+    std::string family = name;
+    for (const char* part : {"_bucket", "_sum", "_count"})
+      if (metrics.find("# TYPE " + name + " ") == std::string::npos && name.ends_with(part))
+        family.resize(name.size() - std::string(part).size());
+    EXPECT_NE(metrics.find("# HELP " + family + " "), std::string::npos) << name;
+    EXPECT_NE(metrics.find("# TYPE " + family + " "), std::string::npos) << name;
+  }
+}
+
 }  // namespace
 }  // namespace moge::serve

@@ -12,10 +12,13 @@ using Methods = std::set<std::string>;
 
 std::map<std::string, Methods> described(const json& document) {
   std::map<std::string, Methods> all;
-  for (auto [path, item] : document["paths"].items()) {
-    if (item.contains("$ref"))
-      item = document.at(json::json_pointer(item["$ref"].get<std::string>().substr(1)));
-    for (const auto& [method, operation] : item.items()) all[path].insert(method);
+  for (const auto& [path, item] : document["paths"].items()) {
+    const json& own = item;
+    const json& operations =
+        own.contains("$ref")
+            ? document.at(json::json_pointer(own["$ref"].get<std::string>().substr(1)))
+            : own;
+    for (const auto& [method, operation] : operations.items()) all[path].insert(method);
   }
   return all;
 }

@@ -112,7 +112,9 @@ std::string read_text(const Json& object, const char* key, const char* otherwise
 void refuse_missing_features(const Json& body, std::initializer_list<const char*> fields) {
   for (const char* field : fields) {
     const Json* value = find(body, field);
-    if (!value || *value == Json(false) || (value->is_array() && value->empty())) continue;
+    const bool is_none = !value || *value == Json(false) || *value == Json("") ||
+                         (value->is_array() && value->empty());
+    if (is_none) continue;
     throw ApiError(501, fmt::format("{} is not supported by this server", field), field);
   }
 }

@@ -27,9 +27,7 @@ void add_message(const Json& item, Json& messages) {
           "a message of input has the role '{}'", role);
   const Json* content = find(item, "content");
   require(content, "input", "a message of input has no content");
-  // Templates know a developer as the system.
-  messages.push_back(
-      {{"role", role == "developer" ? "system" : role}, {"content", text_of(*content)}});
+  messages.push_back({{"role", role}, {"content", text_of(*content)}});
 }
 
 /// Calls belong to the assistant's message before them.
@@ -91,6 +89,8 @@ Json chat_tools(const Json& tools) {
 }
 
 Json chat_tool_choice(const Json& choice) {
+  if (choice.is_object() && choice.value("type", Json()) == "allowed_tools")
+    return {{"type", "allowed_tools"}, {"allowed_tools", choice}};
   if (!choice.is_object() || !find(choice, "name")) return choice;
   return {{"type", "function"}, {"function", {{"name", choice["name"]}}}};
 }

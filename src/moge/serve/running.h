@@ -35,6 +35,7 @@ struct Answer {
   OutputParts parts;             ///< of a chat's answer, by split()
   int64_t reasoning_tokens = 0;  ///< likewise
   bool begun = false;            ///< something of it has been sent
+  int64_t characters = 0;        ///< of the text, as it is streamed
 };
 
 /// Splits a whole answer to a chat.

@@ -36,9 +36,12 @@ std::string Service::text_of(const ChatRequest& request) const {
                                     .max_steps = kMaxTemplateSteps,
                                     .max_bytes = static_cast<int64_t>(kMaxBodyBytes)};
     const bool offered = request.tool_choice.kind != ToolChoice::Kind::kNone;
+    const bool knows_developers = chat_template->source().find("developer") != std::string::npos;
+    auto messages = nlohmann::ordered_json::parse(request.messages_json);
+    for (auto& message : messages)
+      if (message["role"] == "developer" && !knows_developers) message["role"] = "system";
     return chat_template->render(
-        nlohmann::ordered_json::parse(request.messages_json),
-        nlohmann::ordered_json::parse(offered ? request.tools_json : "null"), options);
+        messages, nlohmann::ordered_json::parse(offered ? request.tools_json : "null"), options);
   } catch (const Error& error) {
     throw ApiError(400, fmt::format("chat template: {}", error.what()), "messages");
   }
@@ -70,8 +73,7 @@ PreparedChat Service::prepare(ChatRequest& request) const {
   const std::string text = text_of(request);
   const OutputForm form = output_form(request, text);
   if (needs_special_tokens(form)) request.skip_special_tokens = false;
-  if (auto calls = demanded_calls(request, demanded_form()))  // a form of the answer's text is moot
-    request.asked_format = std::move(calls);
+  hold_to_calls(request, demanded_form());
   return {.tokens = tokens_of_chat(text), .form = form};
 }
 

@@ -38,7 +38,7 @@ class GrammarCompiler {
   /// On the thread.
   Compiled get(const Service& service, const grammar::OutputFormat& format) {
     try {
-      const bool calls = format.kind == grammar::OutputFormat::Kind::kToolCalls;
+      const bool calls = format.has_calls();
       auto& cache = calls ? calls_cache_ : cache_;
       if (!cache)
         cache = std::make_unique<grammar::GrammarCache>(

@@ -162,5 +162,50 @@ TEST_F(DemandedCalls, WithoutParametersAndWrongOnes) {
   }
 }
 
+TEST_F(DemandedCalls, OnlyOfAllowedTools) {
+  const json allowed = {{"mode", "required"},
+                        {"tools", {{{"type", "function"}, {"function", {{"name", "g"}}}}}}};
+  for (int seed = 0; seed < 4; ++seed) {
+    const json choice = {{"type", "allowed_tools"}, {"allowed_tools", allowed}};
+    const json message = chat(chat_request(choice, seed))["choices"][0]["message"];
+    ASSERT_EQ(message["tool_calls"].size(), 1u) << message;
+    EXPECT_EQ(checked_call(message["tool_calls"][0]), "g");
+  }
+  json response = {{"input", "x"}, {"temperature", 1}, {"logit_bias", {{kEndToken, 100}}}};
+  for (const json& tool : tools()) {
+    response["tools"].push_back({{"type", "function"}});
+    response["tools"].back().update(tool["function"]);
+  }
+  response["tool_choice"] = {{"type", "allowed_tools"},
+                             {"mode", "required"},
+                             {"tools", {{{"type", "function"}, {"name", "g"}}}}};
+  const json answer = body_of(post("/v1/responses", response.dump()));
+  ASSERT_EQ(answer["output"].size(), 1u) << answer;
+  EXPECT_EQ(answer["output"][0]["name"], "g");
+  EXPECT_EQ(answer["tool_choice"], response["tool_choice"]);
+}
+
+/// The form is the answer's, not the calls'.
+TEST_F(DemandedCalls, MayComeInPlaceOfAFormUnderAuto) {
+  for (const char* form : {"hermes", "pangu"}) {
+    service_->tool_form = find_tool_form(form);
+    service_->grammars = make_grammar_compiler();
+    json request = chat_request("auto", 1);
+    request["response_format"] = {
+        {"type", "json_schema"},
+        {"json_schema", {{"schema", {{"type", "integer"}, {"minimum", 3}, {"maximum", 9}}}}}};
+    request["logit_bias"]["22"] = 100;  // '7'
+    const json text = chat(request)["choices"][0];
+    EXPECT_EQ(text["message"]["content"], "7") << text;
+    EXPECT_EQ(text["finish_reason"], "stop");
+    request["logit_bias"] = {{kEndToken, 100}, {"60", 100}};
+    request["logit_bias"][*form == 'h' ? "27" : "58"] = 100;  // '<' or '[' begins a call
+    const json call = chat(request)["choices"][0];
+    EXPECT_EQ(call["finish_reason"], "tool_calls") << call;
+    ASSERT_GE(call["message"]["tool_calls"].size(), 1u) << call;
+    checked_call(call["message"]["tool_calls"][0]);
+  }
+}
+
 }  // namespace
 }  // namespace moge::serve
