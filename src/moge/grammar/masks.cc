@@ -1,6 +1,7 @@
 #include "moge/grammar/masks.h"
 
 #include <algorithm>
+#include <bit>
 #include <chrono>
 #include <limits>
 #include <string_view>
@@ -20,6 +21,18 @@ constexpr int32_t kNoBound = std::numeric_limits<int32_t>::max() / 2;
 size_t bytes_of(const StateMask& mask) {
   return sizeof(StateMask) + 4 * (mask.few.size() + mask.many.size()) +
          sizeof(ByteTrie::Node) * static_cast<size_t>(mask.rest.size());
+}
+
+/// A list where that is shorter than the bits.
+void keep_few(StateMask& mask) {
+  size_t count = 0;
+  for (const uint32_t word : mask.many) count += static_cast<size_t>(std::popcount(word));
+  if (count > mask.many.size()) return;
+  mask.few.reserve(count);
+  for (size_t word = 0; word < mask.many.size(); ++word)
+    for (uint32_t bits = mask.many[word]; bits != 0; bits &= bits - 1)
+      mask.few.push_back(static_cast<int32_t>(word * 32) + std::countr_zero(bits));
+  mask.many = {};
 }
 
 }  // namespace
@@ -64,11 +77,11 @@ std::shared_ptr<const StateMask> StateMasks::find(int32_t state) const {
   TrieWalk walk(automaton_, stacks);
   std::vector<std::pair<std::string_view, int32_t>> rest;
   const size_t most = 2 * static_cast<size_t>(vocabulary_.size()) + 1000;
+  mask->many.assign(TokenConstraint::mask_words(vocabulary_.size()), 0);
   walk.run(
       tokens, {stacks.push(state, kUnknown)},
       [&](int32_t i) {
-        const auto ids = tokens.ids(i);
-        mask->few.insert(mask->few.end(), ids.begin(), ids.end());
+        for (const int32_t id : tokens.ids(i)) set_bit(mask->many, id);
       },
       [&](int32_t i, int32_t end, const std::vector<int32_t>& depths) {
         for (const int32_t id : tokens.ids_between(i, end))
@@ -81,11 +94,7 @@ std::shared_ptr<const StateMask> StateMasks::find(int32_t state) const {
   mask->depth = walk.deepest();
   mask->too_many = rest.size() > most;
   if (!mask->too_many) mask->rest = ByteTrie(std::move(rest));
-  if (mask->few.size() > static_cast<size_t>(vocabulary_.size()) / 32) {
-    mask->many.assign(TokenConstraint::mask_words(vocabulary_.size()), 0);
-    for (const int32_t id : mask->few) set_bit(mask->many, id);
-    mask->few = {};
-  }
+  keep_few(*mask);
   return mask;
 }
 

@@ -42,10 +42,6 @@ FrameId Stacks::find_or_push(int32_t state, FrameId below, size_t from) {
   return push(state, below);
 }
 
-bool Stacks::fits(int32_t state, FrameId below) const {
-  return depth(below) + 1 + automaton_->need(state) <= max_depth_;
-}
-
 /// A caller with nothing left to do leaves no frame, so that lists do not grow the stack.
 void Stacks::call(FrameId top, const CallEdge& edge, size_t from, std::vector<FrameId>& tops) {
   FrameId caller = below(top);

@@ -25,7 +25,9 @@ class Stacks {
   int32_t depth(FrameId f) const { return f < 0 ? 0 : frames_[static_cast<size_t>(f)].depth; }
 
   /// Whether a stack with this top can come to its end within the bound.
-  bool fits(int32_t state, FrameId below) const;
+  bool fits(int32_t state, FrameId below) const {
+    return depth(below) + 1 + automaton_->need(state) <= max_depth_;
+  }
 
   /// Frames to go back to, after a look ahead.
   size_t mark() const { return frames_.size(); }
