@@ -35,6 +35,22 @@ int64_t num_rows(const std::vector<StepSlice>& slices) {
   return rows;
 }
 
+/// What choosing a token needs, one for each thread that chooses.
+struct Chooser {
+  explicit Chooser(int64_t vocab_size)
+      : sampler(vocab_size), allowed(TokenConstraint::mask_words(vocab_size)) {}
+  Sampler sampler;
+  std::vector<int32_t> banned;
+  std::vector<uint32_t> allowed;  // of the constraint at hand
+  Sample reported;                // of the prompt
+};
+
+/// A sequence with the row of the step's logits that give its next token.
+struct Choice {
+  Sequence* sequence;
+  int64_t logits;
+};
+
 /// The first of the step's rows whose logits are wanted.
 int64_t first_wanted(const Sequence& s) {
   const int64_t end = s.computed + s.rows;
@@ -81,7 +97,9 @@ struct Engine::State {
   void pool_hidden(Sequence& s, int64_t first_row);
   void report_prompt(Sequence& s, std::span<const float> logits_V, int64_t row);
   bool take_sample(Sequence& s, std::span<float> logits_V, int64_t row, bool& draft_was_right);
-  void choose(Sequence& s, std::span<float> logits_V);
+  void choose_ahead();
+  void choose(Sequence& s, std::span<float> logits_V, Chooser& with) const;
+  void take_choice(Sequence& s, std::span<float> logits_V, Chooser& with) const;
   bool ends_at(const Sequence& s, int32_t id) const;
   void finish(Sequence& s, FinishReason reason, std::string error = {}, const Sample& stop = {});
   void fail_running(const std::string& error);
@@ -92,14 +110,13 @@ struct Engine::State {
 
   ModelRunner& runner;
   EngineOptions options;
-  Sampler sampler;
+  std::vector<Chooser> choosers;  // of the pool's threads; the first is this one's
+  std::vector<Choice> choices;
   PagePool pool;
   Scheduler scheduler;
   StepBudget budget;
   Counters counters;
   std::vector<StepSlice> slices;
-  std::vector<int32_t> banned;
-  std::vector<uint32_t> allowed;  // of the constraint at hand
   std::vector<std::unique_ptr<Sequence>> arrived;
   std::vector<RequestId> left;
   int64_t admitted = 0;  // that the queue's count knows of
@@ -120,11 +137,11 @@ struct Engine::State {
 Engine::State::State(ModelRunner& runner_in, EngineOptions options_in)
     : runner(runner_in),
       options(options_in),
-      sampler(runner.config().vocab_size),
       pool(runner.options().num_pages, runner.options().page_tokens, options.enable_prefix_caching),
       scheduler(pool, scheduler_options(options, runner.options())),
-      budget(options.max_num_batched_tokens),
-      allowed(TokenConstraint::mask_words(runner.config().vocab_size)) {
+      budget(options.max_num_batched_tokens) {
+  for (int i = 0; i < runner.threads().num_threads(); ++i)
+    choosers.emplace_back(runner.config().vocab_size);
   const int64_t in_cache = pool.num_pages() * pool.page_tokens();
   const int64_t of_model = runner.config().max_position;
   if (options.max_model_len <= 0) options.max_model_len = std::min(of_model, in_cache);
@@ -134,6 +151,7 @@ Engine::State::State(ModelRunner& runner_in, EngineOptions options_in)
         options.max_model_len, in_cache);
   options.speculation.validate();
   slices.reserve(static_cast<size_t>(options.max_num_seqs));
+  choices.reserve(slices.capacity());
   thread = std::thread([this] { run(); });
 }
 
@@ -267,6 +285,7 @@ void Engine::State::compute() {
   };
   Counters::add(counters.model_ns, nanoseconds(computed - start));
   Counters::add(counters.observer_ns, nanoseconds(Clock::now() - computed));
+  choose_ahead();
   int64_t row = 0, logits = 0;
   for (auto& s : scheduler.running()) {
     if (s->rows == 0) continue;
@@ -316,9 +335,10 @@ void Engine::State::pool_hidden(Sequence& s, int64_t first_row) {
 
 void Engine::State::report_prompt(Sequence& s, std::span<const float> logits_V, int64_t row) {
   const int32_t next = s.request.prompt[static_cast<size_t>(row + 1)];
-  sampler.score(logits_V, next, s.request.prompt_logprobs, s.sample);
+  Chooser& with = choosers[0];
+  with.sampler.score(logits_V, next, s.request.prompt_logprobs, with.reported);
   s.prompt_reported = row + 1;
-  s.sink->on_prompt(row + 1, s.sample);
+  s.sink->on_prompt(row + 1, with.reported);
 }
 
 bool Engine::State::ends_at(const Sequence& s, int32_t id) const {
@@ -327,35 +347,69 @@ bool Engine::State::ends_at(const Sequence& s, int32_t id) const {
          (eos_ends && contains(runner.config().eos_ids, id));
 }
 
-/// Leaves the next token in s.sample. Throws Error where the request itself allows none.
-void Engine::State::choose(Sequence& s, std::span<float> logits_V) {
+/// The first token that a step gives each sequence, on all threads; those behind right guesses are
+/// chosen when they are taken.
+void Engine::State::choose_ahead() {
+  choices.clear();
+  int64_t logits = 0;
+  for (const auto& s : scheduler.running()) {
+    if (s->rows == 0) continue;
+    const int64_t end = s->computed + s->rows, wanted = first_wanted(*s);
+    const int64_t row = std::max(wanted, s->prompt_tokens() - 1);  // those before are reported
+    const int64_t at = logits + row - wanted;
+    logits += end - wanted;
+    const bool first_block = at < runner.options().max_sequences;  // it is there, others are not
+    if (row < end && first_block && s->request.sampling.max_tokens > 0)
+      choices.push_back({s.get(), at});
+  }
+  runner.threads().parallel_for(static_cast<int64_t>(choices.size()), [this](int64_t i,
+                                                                             int worker) {
+    const Choice& choice = choices[static_cast<size_t>(i)];
+    choose(*choice.sequence, runner.logits(choice.logits), choosers[static_cast<size_t>(worker)]);
+  });
+}
+
+/// Leaves the next token in s.sample, or s.refusal where the request itself allows none.
+void Engine::State::choose(Sequence& s, std::span<float> logits_V, Chooser& with) const {
+  if (s.request.constraint && s.request.constraint->finished()) return;  // there is none
+  try {
+    take_choice(s, logits_V, with);
+  } catch (const std::exception& error) {
+    s.refusal = error.what();
+  }
+  s.chosen = true;
+}
+
+void Engine::State::take_choice(Sequence& s, std::span<float> logits_V, Chooser& with) const {
   const SamplingParams& wishes = s.request.sampling;
-  banned.clear();
+  with.banned.clear();
   if (s.output_tokens() < wishes.min_tokens) {
-    banned = runner.config().eos_ids;
-    banned.insert(banned.end(), wishes.stop_ids.begin(), wishes.stop_ids.end());
+    with.banned = runner.config().eos_ids;
+    with.banned.insert(with.banned.end(), wishes.stop_ids.begin(), wishes.stop_ids.end());
   }
   TokenConstraint* constraint = s.request.constraint.get();
   std::span<const uint32_t> mask;
   if (constraint) {
-    constraint->allow(allowed);
-    mask = allowed;
+    constraint->allow(with.allowed);
+    mask = with.allowed;
   }
-  sampler.sample(logits_V, wishes, s.history(), s.prompt_tokens(), banned, mask, s.sample);
+  with.sampler.sample(logits_V, wishes, s.history(), s.prompt_tokens(), with.banned, mask,
+                      s.sample);
   if (constraint) constraint->advance(s.sample.id);
 }
 
 /// Returns false when the sequence has ended (and been finished).
 bool Engine::State::take_sample(Sequence& s, std::span<float> logits_V, int64_t row,
                                 bool& draft_was_right) {
-  if (s.request.constraint && s.request.constraint->finished()) {  // nothing but "" was allowed
+  const bool over = s.request.constraint && s.request.constraint->finished();
+  if (over && !s.chosen) {  // nothing but "" was allowed
     finish(s, FinishReason::kStop);
     return false;
   }
-  try {
-    choose(s, logits_V);
-  } catch (const std::exception& error) {  // of this request alone
-    finish(s, FinishReason::kError, error.what());
+  if (!s.chosen) choose(s, logits_V, choosers[0]);
+  s.chosen = false;
+  if (!s.refusal.empty()) {
+    finish(s, FinishReason::kError, s.refusal);
     return false;
   }
   if (s.output_tokens() == 0) s.first_token = Clock::now();

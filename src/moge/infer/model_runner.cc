@@ -187,6 +187,7 @@ std::span<const int32_t> ModelRunner::experts(int64_t row) const {
       .subspan(static_cast<size_t>(row) * per_row, per_row);
 }
 
+ThreadPool& ModelRunner::threads() const { return state_->context.threads; }
 const ModelConfig& ModelRunner::config() const { return state_->model.config; }
 const RunnerOptions& ModelRunner::options() const { return state_->options; }
 

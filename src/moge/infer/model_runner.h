@@ -53,6 +53,7 @@ class ModelRunner {
   /// Adds the last hidden states, as the final norm leaves them, of rows of the step.
   void add_hidden(int64_t first_row, int64_t rows, std::span<double> sum_D);
 
+  ThreadPool& threads() const;  ///< idle between two steps
   const ModelConfig& config() const;
   const RunnerOptions& options() const;
   /// Bytes of one page over all layers.

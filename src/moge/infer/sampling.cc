@@ -1,7 +1,9 @@
 #include "moge/infer/sampling.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
+#include <cstring>
 #include <limits>
 
 #include "moge/core/error.h"
@@ -31,6 +33,47 @@ void report(std::span<const float> logits_V, int num_logprobs,
 
 constexpr float kNever = -std::numeric_limits<float>::infinity();
 
+/// exp(-30) of the likeliest weight: all tokens below it are together less than a weight's last
+/// bit, and most of a large vocabulary is.
+constexpr float kNegligible = 30;
+
+constexpr size_t kBlock = 64;
+typedef float Lanes __attribute__((vector_size(64)));
+
+/// The largest; what is not a number never is.
+float peak_of(std::span<const float> block) {
+  constexpr size_t kLanes = sizeof(Lanes) / sizeof(float);
+  float peak = kNever;
+  size_t i = 0;
+  if (block.size() >= kLanes) {
+    Lanes peaks = kNever - Lanes{};
+    for (; i + kLanes <= block.size(); i += kLanes) {
+      Lanes next;
+      std::memcpy(&next, &block[i], sizeof(next));
+      peaks = peaks < next ? next : peaks;
+    }
+    float each[kLanes];
+    std::memcpy(each, &peaks, sizeof(each));
+    peak = *std::max_element(each, each + kLanes);
+  }
+  for (; i < block.size(); ++i) peak = std::max(peak, block[i]);
+  return peak;
+}
+
+/// Of the first 32 at most; returns how many are left.
+int64_t rule_out_word(std::span<float> logits, uint32_t allowed) {
+  const size_t count = std::min<size_t>(32, logits.size());
+  const uint32_t all = ~0u >> (32 - count);
+  allowed &= all;
+  if (allowed == 0) {
+    std::fill_n(logits.begin(), count, kNever);
+  } else if (allowed != all) {
+    for (size_t i = 0; i < count; ++i)
+      if ((allowed >> i & 1) == 0) logits[i] = kNever;
+  }
+  return std::popcount(allowed);
+}
+
 /// Rules tokens out; `banned` yields where it would leave nothing.
 void rule_out(std::span<float> logits_V, std::span<const int32_t> banned,
               std::span<const uint32_t> allowed) {
@@ -40,13 +83,8 @@ void rule_out(std::span<float> logits_V, std::span<const int32_t> banned,
     return;
   }
   int64_t left = 0;
-  for (size_t id = 0; id < logits_V.size(); ++id) {
-    if (allows(id)) {
-      ++left;
-    } else {
-      logits_V[id] = kNever;
-    }
-  }
+  for (size_t word = 0; word * 32 < logits_V.size(); ++word)
+    left += rule_out_word(logits_V.subspan(word * 32), allowed[word]);
   check(left > 0, "the output's grammar allows no token of the vocabulary here");
   for (size_t i = 0; i < banned.size(); ++i) {
     const bool seen = std::find(banned.begin(), banned.begin() + static_cast<ptrdiff_t>(i),
@@ -98,6 +136,7 @@ double log_sum_exp(std::span<const float> logits_V) {
 Sampler::Sampler(int64_t vocab_size) : counts_V_(static_cast<size_t>(vocab_size), 0) {
   candidates_.reserve(static_cast<size_t>(vocab_size));
   raw_V_.reserve(static_cast<size_t>(vocab_size));
+  peaks_.reserve(static_cast<size_t>(vocab_size) / kBlock + 1);
 }
 
 void Sampler::penalise(std::span<float> logits_V, const SamplingParams& params,
@@ -126,15 +165,37 @@ void Sampler::penalise(std::span<float> logits_V, const SamplingParams& params,
   }
 }
 
+/// Sets peaks_ and returns the largest.
+float Sampler::find_peaks(std::span<const float> logits_V) {
+  peaks_.clear();
+  for (size_t first = 0; first < logits_V.size(); first += kBlock)
+    peaks_.push_back(peak_of(logits_V.subspan(first, std::min(kBlock, logits_V.size() - first))));
+  const float peak = *std::max_element(peaks_.begin(), peaks_.end());
+  check(peak > kNever, "the model's logits are not numbers");
+  return peak;
+}
+
+/// The first of the largest.
+int32_t Sampler::likeliest(std::span<const float> logits_V) {
+  const float peak = find_peaks(logits_V);
+  const auto block = std::find(peaks_.begin(), peaks_.end(), peak) - peaks_.begin();
+  const auto first = logits_V.begin() + block * static_cast<ptrdiff_t>(kBlock);
+  return static_cast<int32_t>(std::find(first, logits_V.end(), peak) - logits_V.begin());
+}
+
 /// The tokens that may be drawn with their scaled logits: in id order, or likelier first with
 /// top_k.
 void Sampler::keep_candidates(std::span<const float> logits_V, const SamplingParams& params) {
   const float inverse = 1.0f / params.temperature;
+  const float least = find_peaks(logits_V) - kNegligible * params.temperature;
   candidates_.clear();
-  for (size_t id = 0; id < logits_V.size(); ++id)
-    if (logits_V[id] > kNever)
-      candidates_.emplace_back(logits_V[id] * inverse, static_cast<int32_t>(id));
-  check(!candidates_.empty(), "the model's logits are not numbers");
+  for (size_t block = 0; block < peaks_.size(); ++block) {
+    if (peaks_[block] < least) continue;
+    const size_t end = std::min(logits_V.size(), (block + 1) * kBlock);
+    for (size_t id = block * kBlock; id < end; ++id)
+      if (logits_V[id] >= least)
+        candidates_.emplace_back(logits_V[id] * inverse, static_cast<int32_t>(id));
+  }
   if (params.top_k == 0 || params.top_k >= static_cast<int64_t>(candidates_.size())) return;
   std::nth_element(candidates_.begin(), candidates_.begin() + params.top_k - 1, candidates_.end(),
                    likelier);
@@ -247,7 +308,7 @@ void Sampler::sample(std::span<float> logits_V, const SamplingParams& params,
   const std::span<float> row = logits_V;
   rule_out(row, banned, allowed);
   if (params.temperature == 0) {
-    result.id = static_cast<int32_t>(std::max_element(row.begin(), row.end()) - row.begin());
+    result.id = likeliest(row);
   } else {
     const auto index = static_cast<uint64_t>(static_cast<int64_t>(history.size()) - prompt_tokens);
     result.id = draw(row, params, Rng(params.seed, "sample").uniform_at(index));

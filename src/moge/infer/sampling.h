@@ -64,6 +64,8 @@ class Sampler {
   void score(std::span<const float> logits_V, int32_t id, int num_logprobs, Sample& result);
 
  private:
+  float find_peaks(std::span<const float> logits_V);
+  int32_t likeliest(std::span<const float> logits_V);
   void penalise(std::span<float> logits_V, const SamplingParams& params,
                 std::span<const int32_t> history, int64_t prompt_tokens);
   int32_t draw(std::span<const float> logits_V, const SamplingParams& params, double uniform);
@@ -75,6 +77,7 @@ class Sampler {
 
   std::vector<int32_t> counts_V_;  // of each token in the output; zero between calls
   std::vector<float> raw_V_;       // the model's logits of the row at hand
+  std::vector<float> peaks_;       // the largest of each block of them, once filtered
   std::vector<std::pair<float, int32_t>> candidates_;  // (scaled logit, then probability; id)
 };
 

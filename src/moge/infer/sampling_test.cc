@@ -46,6 +46,48 @@ TEST(Sampler, GreedyTakesTheLargestLogitAndTheLowestIdOfEquals) {
   EXPECT_EQ(sample({0, 3, 1, 3}, {}, {0}, 1, {1}).id, 3);
 }
 
+TEST(Sampler, FindsTheLikeliestInRowsOfAnyLength) {
+  Rng rng(1, "rows");
+  for (const size_t size : {1u, 15u, 16u, 17u, 63u, 64u, 65u, 200u, 1000u})
+    for (int turn = 0; turn < 20; ++turn) {
+      std::vector<float> row(size);
+      for (float& x : row) x = static_cast<float>(rng.below(20)) - 30;  // with equals
+      const auto first = std::max_element(row.begin(), row.end()) - row.begin();
+      EXPECT_EQ(sample(row, {}).id, first) << size;
+      const SamplingParams cold{.temperature = 0.01f, .top_k = 1};
+      EXPECT_EQ(sample(row, cold).id, first) << size;
+      row[rng.below(size)] = std::numeric_limits<float>::quiet_NaN();
+      if (size > 1) {
+        EXPECT_FALSE(std::isnan(row[static_cast<size_t>(sample(row, {}).id)])) << size;
+      }
+    }
+  EXPECT_THROW(sample({NAN, NAN}, {}), Error);
+  EXPECT_THROW(sample({NAN, NAN}, {.temperature = 1}), Error);
+}
+
+TEST(Sampler, WordsOfAMaskRuleOutAnyPartOfARow) {
+  Rng rng(2, "masks");
+  for (const size_t size : {1u, 31u, 32u, 33u, 100u})
+    for (int turn = 0; turn < 50; ++turn) {
+      std::vector<uint32_t> mask((size + 31) / 32);
+      for (uint32_t& word : mask) word = static_cast<uint32_t>(rng.below(uint64_t{1} << 32));
+      if (turn % 3 == 0) mask[rng.below(mask.size())] = turn % 2 == 0 ? 0u : ~0u;
+      std::vector<float> row(size);
+      int32_t best = -1;
+      for (size_t id = 0; id < size; ++id) {
+        row[id] = static_cast<float>(rng.below(1000));
+        const bool allowed = (mask[id / 32] >> (id % 32) & 1) != 0;
+        if (allowed && (best < 0 || row[id] > row[static_cast<size_t>(best)]))
+          best = static_cast<int32_t>(id);
+      }
+      if (best < 0) {
+        EXPECT_THROW(sample(row, {}, {0}, 1, {}, mask), Error);
+      } else {
+        EXPECT_EQ(sample(row, {}, {0}, 1, {}, mask).id, best) << size;
+      }
+    }
+}
+
 TEST(Sampler, AMaskRulesOutWhatItDoesNotAllow) {
   EXPECT_EQ(sample({0, 3, 1, 2}, {}, {0}, 1, {}, {0b1101u}).id, 3);
   EXPECT_EQ(sample({0, 3, 1, 2}, {}, {0}, 1, {3}, {0b1101u}).id, 2);

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -75,7 +76,9 @@ struct Sequence {
   int64_t prompt_pooled = 0;    // prompt rows whose hidden states hidden_D sums up
   std::vector<double> hidden_D;
   bool preempted = false;  // at least once
-  Sample sample;
+  Sample sample;           // the last choice
+  bool chosen = false;     // it is the next token already, or there is a refusal in its place
+  std::string refusal;     // why the request allows no token
   Clock::time_point arrived = Clock::now(), admitted{}, first_token{};
 };
 
