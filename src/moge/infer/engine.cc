@@ -252,7 +252,9 @@ bool Engine::State::receive() {
 
 void Engine::State::step() {
   const auto start = Clock::now();
-  scheduler.plan([this](int64_t decode_rows) { return budget.prompt_rows(decode_rows); });
+  scheduler.plan([this](int64_t decode_rows, int64_t prompts) {
+    return budget.prompt_rows(decode_rows, prompts);
+  });
   if (const int64_t news = scheduler.counts().admitted - admitted; news > 0) {
     admitted += news;
     leave_queue(news);

@@ -43,12 +43,12 @@ std::vector<std::unique_ptr<Sequence>> Scheduler::remove_all() {
   return all;
 }
 
-void Scheduler::plan(FunctionRef<int64_t(int64_t)> prompt_rows_for) {
+void Scheduler::plan(FunctionRef<int64_t(int64_t, int64_t)> prompt_rows_for) {
   counts_.decode_rows = counts_.prompt_rows = 0;
   rows_left_ = options_.max_rows;
   for (auto& s : running_) s->rows = 0;
   plan_decodes();
-  prompt_rows_left_ = std::min(rows_left_, prompt_rows_for(counts_.decode_rows));
+  prompt_rows_left_ = std::min(rows_left_, prompt_rows_for(counts_.decode_rows, prompts()));
   plan_prompts();
   // Named before they are computed: a step writes all its keys and values of a layer before it
   // reads them, so that even sequences of the same step share.
@@ -91,6 +91,13 @@ void Scheduler::draft(Sequence& s) {
   counts_.decode_rows += drafts;
   counts_.drafts += drafts > 0;
   counts_.drafted += drafts;
+}
+
+/// Sequences that have prompt rows to compute and a place, taken or free.
+int64_t Scheduler::prompts() const {
+  const auto streams =
+      std::count_if(running_.begin(), running_.end(), [](const auto& s) { return s->rows > 0; });
+  return std::min(num_running() + num_waiting(), options_.max_sequences) - streams;
 }
 
 void Scheduler::plan_prompts() {

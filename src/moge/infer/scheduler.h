@@ -43,8 +43,9 @@ class Scheduler {
   std::vector<std::unique_ptr<Sequence>> remove_all();
 
   /// Sets `rows` of every running sequence, with pages for them, after moving sequences in and
-  /// out. `prompt_rows_for(decode_rows)` says how many prompt rows the step may carry.
-  void plan(FunctionRef<int64_t(int64_t)> prompt_rows_for);
+  /// out. `prompt_rows_for(decode_rows, prompts)` says how many prompt rows the step may carry for
+  /// that many sequences, those that a place is free for.
+  void plan(FunctionRef<int64_t(int64_t, int64_t)> prompt_rows_for);
 
   /// In order of precedence. The caller may take sequences out (leaving null) before sweep().
   std::vector<std::unique_ptr<Sequence>>& running() { return running_; }
@@ -59,6 +60,7 @@ class Scheduler {
 
   void plan_decodes();
   void plan_prompts();
+  int64_t prompts() const;
   void admit();
   bool can_admit(const Sequence& sequence) const;
   void start(std::unique_ptr<Sequence> sequence);

@@ -35,7 +35,7 @@ struct Play {
     return raw;
   }
   void plan(int64_t prompt_rows = 16) {
-    scheduler.plan([&](int64_t) { return prompt_rows; });
+    scheduler.plan([&](int64_t, int64_t) { return prompt_rows; });
   }
   /// Plays the model: everything planned is computed, ends are followed by token 1.
   void compute() {

@@ -20,12 +20,14 @@ size_t StepBudget::class_of(int64_t decode_rows) {
   return static_cast<size_t>(std::bit_width(static_cast<uint64_t>(decode_rows))) % 24;
 }
 
-int64_t StepBudget::prompt_rows(int64_t decode_rows) const {
+int64_t StepBudget::prompt_rows(int64_t decode_rows, int64_t prompts) const {
   if (decode_rows == 0) return most_rows_;
   const Measured& alone = decode_[class_of(decode_rows)];
   if (alone.at_step < 0 || step_ - alone.at_step > kMeasureEvery) return 0;
   if (seconds_per_prompt_row_ == 0) return std::min(kLeast, most_rows_);
-  const double rows = (kStretch - 1) * alone.seconds / seconds_per_prompt_row_;
+  const double crowd =
+      std::max(1.0, static_cast<double>(prompts) / static_cast<double>(decode_rows));
+  const double rows = (kStretch - 1) * crowd * alone.seconds / seconds_per_prompt_row_;
   const double most = static_cast<double>(most_rows_);
   return std::min(most_rows_, std::max(kLeast, static_cast<int64_t>(std::min(rows, most))));
 }

@@ -8,14 +8,15 @@
 namespace moge::infer {
 
 /// Learns from the steps' times: what a step of so many decoding rows takes alone, and what a
-/// prompt row adds. A mixed step is to take at most kStretch times the decoding rows' own time.
+/// prompt row adds. A mixed step is to take at most kStretch times the decoding rows' own time, and
+/// more where more prompts wait than streams decode: many would wait long for the comfort of few.
 class StepBudget {
  public:
   explicit StepBudget(int64_t most_rows) : most_rows_(most_rows) {}
 
-  /// Prompt rows for the next step beside `decode_rows`. 0 now and then: the step then measures
-  /// the decoding rows alone.
-  int64_t prompt_rows(int64_t decode_rows) const;
+  /// Prompt rows for the next step beside `decode_rows`, while `prompts` sequences wait for theirs.
+  /// 0 now and then: the step then measures the decoding rows alone.
+  int64_t prompt_rows(int64_t decode_rows, int64_t prompts) const;
   void note(int64_t decode_rows, int64_t prompt_rows, double seconds);
 
   static constexpr double kStretch = 1.85;  ///< below 2, which is promised: times scatter
