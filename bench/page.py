@@ -24,10 +24,14 @@ GGUF_GIB = {"olmoe-1b-7b": {"w8a8": 7, "w4a8": 4, "bf16": 13},
 
 
 def cpu_name():
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            return line.split(":", 1)[1].strip()
-    return "unknown processor"
+    """As the system names it, with family and model: many clouds hide the rest."""
+    lines = (line.split(":", 1) for line in Path("/proc/cpuinfo").read_text().splitlines()
+             if ":" in line)
+    found = {}
+    for name, value in lines:
+        found.setdefault(name.strip(), value.strip())
+    return (f"{found.get('model name', 'unknown processor')} (family "
+            f"{found.get('cpu family', '?')}, model {found.get('model', '?')})")
 
 
 def commit():
