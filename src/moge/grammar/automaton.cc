@@ -10,7 +10,8 @@ namespace moge::grammar {
 
 namespace {
 constexpr int32_t kNever = std::numeric_limits<int32_t>::max();
-}
+constexpr int32_t kLongestRun = 1 << 10;  // longer than any token
+}  // namespace
 
 /// Builds the rules that the root reaches, then looks at all states together.
 class Assembler {
@@ -204,6 +205,59 @@ class Assembler {
 Automaton::Automaton(const Grammar& grammar, Budget& budget) {
   Assembler(grammar, budget).build(*this);
   find_reads(budget);
+  find_runs(budget);
+}
+
+/// Of the target that most bytes lead to.
+Automaton::Run Automaton::one_byte_run(int32_t s) const {
+  Run run;
+  const auto bytes_to = [&](int32_t target) {
+    int count = 0;
+    for (const Edge& edge : edges(s))
+      if (edge.target == target) count += edge.last - edge.first + 1;
+    return count;
+  };
+  for (int most = 0; const Edge& edge : edges(s))
+    if (const int count = bytes_to(edge.target); count > most && need(edge.target) <= need(s)) {
+      most = count;
+      run = {.length = 1, .target = edge.target};
+    }
+  if (run.target < 0) return run;
+  run.bytes = ~ByteClasses{0};
+  for (int b = 0; b < 256; ++b)
+    if (next(s, static_cast<uint8_t>(b)) != run.target)
+      run.bytes &= ~class_of(static_cast<uint8_t>(b));
+  return run;
+}
+
+/// A run goes on in its target's where that has all its bytes. Each state is reached from those
+/// that run into it, the longest run's last state first.
+void Automaton::find_runs(Budget& budget) {
+  for (int32_t s = 0; s < num_states(); ++s) {
+    const auto count = static_cast<int64_t>(edges(s).size());
+    budget.spend(4 + count * count / 16);
+    runs_.push_back(one_byte_run(s));
+  }
+  const auto goes_on = [&](const Run& run) {
+    return run.target >= 0 && (run.bytes & ~runs_[at(run.target)].bytes) == 0;
+  };
+  std::vector<bool> done(runs_.size());
+  std::vector<int32_t> path;
+  for (int32_t s = 0; s < num_states(); ++s) {
+    for (int32_t next = s; !done[at(next)]; next = runs_[at(next)].target) {
+      done[at(next)] = true;
+      path.push_back(next);
+      if (!goes_on(runs_[at(next)])) break;
+    }
+    for (; !path.empty(); path.pop_back()) {
+      Run& run = runs_[at(path.back())];
+      if (run.target == path.back()) {
+        run.length = kLongestRun;
+      } else if (goes_on(run)) {
+        run.length = std::min(kLongestRun, 1 + runs_[at(run.target)].length);
+      }
+    }
+  }
 }
 
 /// What a call reads first is what its rule reads first, by edges or by calls of its own; and,

@@ -7,6 +7,7 @@
 #include <span>
 #include <vector>
 
+#include "moge/grammar/byte_classes.h"
 #include "moge/grammar/nfa.h"
 
 namespace moge::grammar {
@@ -37,6 +38,12 @@ class Automaton {
     const int32_t i = facts_[at(s)].reads;
     return i >= 0 && (reads_[at(i)][byte / 64] >> (byte % 64) & 1) != 0;
   }
+  /// Whether by edges alone every string of these bytes, up to that length, can be read from here,
+  /// with no more need on the way. May say no where it can.
+  bool reads_all(int32_t s, ByteClasses bytes, int32_t length) const {
+    const Run& run = runs_[at(s)];
+    return (bytes & ~run.bytes) == 0 && length <= run.length;
+  }
   /// The rule may end here.
   bool accepting(int32_t s) const { return facts_[at(s)].accepting; }
   /// The rule may end here, maybe by way of rules that read nothing.
@@ -53,7 +60,15 @@ class Automaton {
     int32_t reads = -1;  // where in reads_, for states with calls
   };
   using ByteSet = std::array<uint64_t, 4>;
+  /// Bytes that all lead to one state and may be read on from there, in any order.
+  struct Run {
+    ByteClasses bytes = 0;
+    int32_t length = 0;
+    int32_t target = -1;
+  };
   void find_reads(Budget& budget);
+  void find_runs(Budget& budget);
+  Run one_byte_run(int32_t s) const;
   static size_t at(int32_t s) { return static_cast<size_t>(s); }
 
   std::vector<Facts> facts_;
@@ -62,6 +77,7 @@ class Automaton {
   std::vector<Edge> edges_;
   std::vector<CallEdge> calls_;
   std::vector<ByteSet> reads_;
+  std::vector<Run> runs_;
 
   friend class Assembler;
 };

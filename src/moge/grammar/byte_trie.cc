@@ -30,4 +30,17 @@ ByteTrie::ByteTrie(std::vector<std::pair<std::string_view, int32_t>> entries) {
   nodes_.push_back({.first_id = static_cast<int32_t>(ids_.size())});
 }
 
+void ByteTrie::summarize() {
+  summaries_.resize(static_cast<size_t>(size()));
+  for (int32_t i = size() - 1; i >= 0; --i) {
+    Summary all{.bytes = class_of(node(i).byte)};
+    for (int32_t child = i + 1; child < node(i).next; child = node(child).next) {
+      all.bytes |= summary(child).bytes;
+      all.height = std::max(all.height, summary(child).height);
+    }
+    ++all.height;
+    summaries_[static_cast<size_t>(i)] = all;
+  }
+}
+
 }  // namespace moge::grammar

@@ -8,6 +8,8 @@
 #include <utility>
 #include <vector>
 
+#include "moge/grammar/byte_classes.h"
+
 namespace moge::grammar {
 
 class ByteTrie {
@@ -24,8 +26,14 @@ class ByteTrie {
 
   int32_t size() const { return static_cast<int32_t>(nodes_.size()) - 1; }  ///< of nodes
   const Node& node(int32_t i) const { return nodes_[static_cast<size_t>(i)]; }
-  /// Of the strings that end at node i.
-  std::span<const int32_t> ids(int32_t i) const { return ids_between(i, i + 1); }
+  /// Looks at the nodes below each, for those who want to pass whole subtrees.
+  void summarize();
+  bool summarized() const { return !summaries_.empty(); }
+  struct Summary {
+    ByteClasses bytes = 0;  ///< of a node and all below it
+    int32_t height = 0;     ///< of the longest way through them, in bytes
+  };
+  const Summary& summary(int32_t i) const { return summaries_[static_cast<size_t>(i)]; }
   /// Of the strings that end at nodes [i, end).
   std::span<const int32_t> ids_between(int32_t i, int32_t end) const {
     return std::span(ids_).subspan(static_cast<size_t>(node(i).first_id),
@@ -35,6 +43,7 @@ class ByteTrie {
  private:
   std::vector<Node> nodes_{Node{}};  // one more than there are
   std::vector<int32_t> ids_;
+  std::vector<Summary> summaries_;
 };
 
 }  // namespace moge::grammar

@@ -91,8 +91,8 @@ class Place {
     TrieWalk(*automaton_, stacks_, work)
         .run(
             trie, tops,
-            [&](int32_t i) {
-              for (const int32_t id : trie.ids(i)) set_bit(bits, id);
+            [&](int32_t i, int32_t end) {
+              for (const int32_t id : trie.ids_between(i, end)) set_bit(bits, id);
             },
             [](int32_t, int32_t, const std::vector<int32_t>&) {});
   }

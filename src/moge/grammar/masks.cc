@@ -80,8 +80,8 @@ std::shared_ptr<const StateMask> StateMasks::find(int32_t state) const {
   mask->many.assign(TokenConstraint::mask_words(vocabulary_.size()), 0);
   walk.run(
       tokens, {stacks.push(state, kUnknown)},
-      [&](int32_t i) {
-        for (const int32_t id : tokens.ids(i)) set_bit(mask->many, id);
+      [&](int32_t i, int32_t end) {
+        for (const int32_t id : tokens.ids_between(i, end)) set_bit(mask->many, id);
       },
       [&](int32_t i, int32_t end, const std::vector<int32_t>& depths) {
         for (const int32_t id : tokens.ids_between(i, end))

@@ -19,10 +19,10 @@ class TrieWalk {
       : a_(automaton), stacks_(stacks), work_left_(most_work) {}
   static constexpr int64_t kMostWork = 2'000'000;
 
-  /// From settled stacks. `accept(i)` hears of every node that can be read. `reject(i, end,
+  /// From settled stacks. `accept(i, end)` hears of all nodes that can be read. `reject(i, end,
   /// depths)` of nodes [i, end) that cannot, where on the way there the unknown caller was returned
   /// to behind these numbers of bytes (at least one); the same strings may come again below others.
-  template <std::invocable<int32_t> Accept,
+  template <std::invocable<int32_t, int32_t> Accept,
             std::invocable<int32_t, int32_t, const std::vector<int32_t>&> Reject>
   void run(const ByteTrie& trie, const std::vector<FrameId>& tops, Accept accept, Reject reject) {
     const size_t mark = stacks_.mark();
@@ -33,8 +33,11 @@ class TrieWalk {
       const bool leaf = node.next == i + 1;
       if (levels_.size() > 1 && work_left_ < 0) {
         i = node.next;
+      } else if (!leaf && reads_all_below(trie, i)) {
+        accept(i, node.next);
+        i = node.next;
       } else if (read(node.byte, leaf)) {
-        accept(i);
+        accept(i, i + 1);
         if (!leaf) enter(node.next);
         ++i;
       } else {
@@ -59,6 +62,12 @@ class TrieWalk {
     size_t mark = 0;
   };
 
+  bool reads_all_below(const ByteTrie& trie, int32_t i) const {
+    const Level& level = levels_.back();
+    if (level.state < 0 || !trie.summarized()) return false;
+    const ByteTrie::Summary& all = trie.summary(i);
+    return a_.reads_all(level.state, all.bytes, all.height);
+  }
   void begin(const ByteTrie& trie, const std::vector<FrameId>& tops);
   /// Whether any stack goes on with `byte`; a leaf's stacks are not kept.
   bool read(uint8_t byte, bool leaf) {

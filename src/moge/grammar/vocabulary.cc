@@ -11,7 +11,9 @@ ByteTrie trie_of(const std::vector<std::string>& texts) {
   std::vector<std::pair<std::string_view, int32_t>> entries;
   for (size_t id = 0; id < texts.size(); ++id)
     entries.emplace_back(texts[id], static_cast<int32_t>(id));
-  return ByteTrie(std::move(entries));
+  ByteTrie trie(std::move(entries));
+  trie.summarize();
+  return trie;
 }
 
 }  // namespace
