@@ -203,11 +203,10 @@ template <Weights kWeights>
 void softmax(const PagedAttention& a, const Lanes& lanes, const Tile& tile, const TileAddresses& at,
              Ahead& ahead, const Scratch& w) {
   const TileScales scales{at, a.layout.page_tokens};
-  const uint32_t rows = ahead.lines / 4 / Fetch::kParts;
-  uint32_t fetched = 0;
+  const uint32_t keys_left = unfetched_lines(kWeights == Weights::kInt16, ahead.key_lines);
+  SoftmaxFetch fetch(ahead, keys_left, lanes.num);
   for (int l = 0; l < lanes.num; ++l) {
-    const uint32_t until = rows < 4 ? rows : fetched + 4 < rows ? fetched + 4 : rows;
-    if (until > fetched) ahead.keys.rows(until - fetched), fetched = until;
+    fetch.advance();
     const int64_t position = lanes.position(l), low = first_key(a, position) - tile.begin,
                   high = position + 1 - tile.begin;
     const auto clamp = [](int64_t x) {
@@ -409,7 +408,7 @@ void sum_keys(const PagedAttention& a, const Lanes& lanes, Shape shape, int64_t 
   for (; begin < end; begin += kPagedTile) {
     const Tile tile = place_tile(a, lanes.first_position, lanes.last_position, begin);
     TileAddresses at;
-    Ahead ahead;
+    Ahead ahead{.value_lines = lines_of_tile(a.layout)};
     find_parts(a.layout, tile, at);
     find_values(tile, at, ahead);
     find_next(a, lanes, begin, limit, ahead);

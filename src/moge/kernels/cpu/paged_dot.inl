@@ -159,6 +159,15 @@ struct Fetch {
   }
 };
 
+/// Products ask for lines in three steps of four; those of integers, which take half of a tile's
+/// time where others take three quarters, in every other step. The softmax asks for the rest.
+constexpr bool fetches_in(bool integer, int step) {
+  return integer ? step % 2 == 0 : step % 4 != 0;
+}
+constexpr uint32_t unfetched_lines(bool integer, uint32_t lines) {
+  return integer ? lines / 2 : lines / 4;
+}
+
 // -- scores: vectors of positions, each with an address of its own; steps go down the channels
 
 struct ScoreProduct {
@@ -194,7 +203,7 @@ template <class Op, int M, int N>
   typename Op::Acc sum[M][N] = {};
   int64_t at = 0;
   for (int s = 0; s < p.steps; ++s, a += M * Op::kWords, at += p.step_bytes) {
-    if (fetch) fetch->lines<N>(line), line += N;
+    if (fetch && fetches_in(Op::kInteger, s)) fetch->lines<N>(line), line += N;
 #pragma GCC unroll 8
     for (int n = 0; n < N; ++n) {
       const typename Op::Parts parts = Op::parts(b[n] + at);
@@ -280,7 +289,7 @@ template <class Op, int M, int N>
     steps = steps < left ? steps : left;
     left -= steps;
     for (int s = 0; s < steps; ++s, a += Op::kWords, b += p.step_bytes) {
-      if (fetch && s % 4 != 0) fetch->lines<N>(line), line += N;
+      if (fetch && fetches_in(Op::kInteger, s)) fetch->lines<N>(line), line += N;
 #pragma GCC unroll 8
       for (int n = 0; n < N; ++n) {
         const typename Op::Parts parts = Op::parts(b + n * 4 * kLanes);

@@ -88,10 +88,14 @@ inline Tile place_tile(const PagedAttention& a, int64_t first, int64_t last, int
   tile.first = seen > 0 ? static_cast<int>(seen / kPageGroup) : 0;
   tile.num_keys = left < kPagedTile ? static_cast<int>(left) : kPagedTile;
   tile.end = (tile.num_keys + kPageGroup - 1) / kPageGroup;
+  const int64_t position = begin + tile.first * kPageGroup;
+  const int32_t* page = a.page_table + position / a.layout.page_tokens;
+  int slot = static_cast<int>(position % a.layout.page_tokens);
   for (int g = tile.first; g < tile.end; ++g) {
-    const int64_t position = begin + g * kPageGroup;
-    tile.block[g] = a.blocks + a.page_table[position / a.layout.page_tokens] * a.page_bytes;
-    tile.slot[g] = static_cast<int>(position % a.layout.page_tokens);
+    tile.block[g] = a.blocks + *page * a.page_bytes;
+    tile.slot[g] = slot;
+    slot += kPageGroup;
+    if (slot == a.layout.page_tokens) slot = 0, ++page;
   }
   return tile;
 }
@@ -117,13 +121,43 @@ inline void find_parts(const KvLayout& layout, const Tile& tile, TileAddresses& 
   }
 }
 
-/// What is fetched while a tile is computed: its values during the scores, the next tile's keys
-/// during the softmax and the products with the values.
+/// What is fetched while a tile is computed: its values during the scores and the softmax, the next
+/// tile's keys during the softmax and the products with the values.
 struct Ahead {
   Fetch values, keys;
-  uint32_t lines = 0;  ///< of either; 0: there is no next tile
+  uint32_t value_lines = 0, key_lines = 0;  ///< 0: nothing to fetch; of keys: there is no next tile
 
-  Fetch* next_keys() { return lines > 0 ? &keys : nullptr; }
+  Fetch* next_keys() { return key_lines > 0 ? &keys : nullptr; }
+};
+
+/// Lines of a tile's keys, or of its values.
+inline uint32_t lines_of_tile(const KvLayout& layout) {
+  return static_cast<uint32_t>(kPagedTile * layout.padded_dim() * layout.element_bytes() / 64);
+}
+
+/// Asks, while the softmax runs, for the lines that the products leave to it, an equal part before
+/// each lane: memory stays busy in proportion to the time that each step takes.
+class SoftmaxFetch {
+ public:
+  SoftmaxFetch(Ahead& ahead, uint32_t keys_left, int lanes) : ahead_(ahead) {
+    const uint32_t rows = ahead.value_lines / Fetch::kParts;
+    const uint32_t asked = ahead.values.line / Fetch::kParts;
+    values_ = asked < rows ? rows - asked : 0;
+    keys_ = keys_left / Fetch::kParts;
+    per_lane_ = (values_ + keys_ + static_cast<uint32_t>(lanes) - 1) / static_cast<uint32_t>(lanes);
+  }
+  void advance() {
+    const uint32_t values = values_ < per_lane_ ? values_ : per_lane_;
+    const uint32_t room = per_lane_ - values, keys = keys_ < room ? keys_ : room;
+    ahead_.values.rows(values);
+    ahead_.keys.rows(keys);
+    values_ -= values;
+    keys_ -= keys;
+  }
+
+ private:
+  Ahead& ahead_;
+  uint32_t values_, keys_, per_lane_;  // rows of kParts lines
 };
 
 inline void find_values(const Tile& tile, const TileAddresses& at, Ahead& ahead) {
@@ -133,7 +167,7 @@ inline void find_values(const Tile& tile, const TileAddresses& at, Ahead& ahead)
 /// Of each group an equal share of its page's keys, and its scales.
 inline void find_keys(const KvLayout& layout, const Tile& next, Ahead& ahead) {
   const int64_t key_bytes = int64_t{layout.padded_dim()} * layout.element_bytes();
-  ahead.lines = static_cast<uint32_t>(kPagedTile * key_bytes / 64);
+  ahead.key_lines = lines_of_tile(layout);
   for (int g = 0; g < kGroupsOfTile; ++g) {
     const unsigned of = next.nearest(g);
     ahead.keys.part[g] = next.block[of] + next.slot[of] * key_bytes;
